@@ -1,0 +1,12 @@
+// `diptych search`.
+//
+// Concurrency: the thread that runs the command line. Limits: none.
+#pragma once
+
+#include "cli/commands/command_context.h"
+
+namespace diptych::cli {
+
+void AddSearchCommand(CLI::App& app, CommandContext& context);
+
+}  // namespace diptych::cli

@@ -1,0 +1,12 @@
+// `diptych health|info|version`.
+//
+// Concurrency: the thread that runs the command line. Limits: none.
+#pragma once
+
+#include "cli/commands/command_context.h"
+
+namespace diptych::cli {
+
+void AddServerCommands(CLI::App& app, CommandContext& context);
+
+}  // namespace diptych::cli

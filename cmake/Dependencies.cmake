@@ -1,0 +1,80 @@
+# One block per dependency: the reference version is Debian 12's, and why we use it.
+
+find_package(Threads REQUIRED)
+
+# Protocol Buffers 3.21 and gRPC 1.51: the wire. Module mode, because Debian ships no CMake config for Protobuf.
+find_package(Protobuf 3.21 MODULE REQUIRED)
+find_package(gRPC 1.51 CONFIG REQUIRED)
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+
+# Abseil 20220623: Status, Mutex with thread annotations, Time, strings.
+find_package(absl CONFIG REQUIRED)
+
+# CLI11 2.1 (header only): command lines of the servers and of `diptych`.
+find_package(CLI11 CONFIG REQUIRED)
+
+# spdlog 1.10: structured log lines.
+find_package(spdlog CONFIG REQUIRED)
+
+# prometheus-cpp 1.0 (core only): metrics and their text form.
+find_package(prometheus-cpp CONFIG REQUIRED)
+
+# cpp-httplib 0.11: the HTTP ports.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+
+# nlohmann-json 3.11: JSON of models, of the command line and of the HTTP ports.
+find_package(nlohmann_json CONFIG REQUIRED)
+
+# OpenSSL's libcrypto 3.0: SHA-256.
+find_package(OpenSSL REQUIRED)
+
+# xxHash 0.8: checksums of stored records.
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# LMDB 0.9.24: the storage service's truth. Included by one adapter only.
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+
+# CRoaring: sets of slots (filters, deletes).
+find_package(roaring CONFIG REQUIRED)
+
+# RE2: regular expressions in filters, in linear time.
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+
+# hnswlib 0.6.2 (header only, no config file): builds the graph of an index segment. Included by one adapter only.
+find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
+add_library(hnswlib INTERFACE)
+target_include_directories(hnswlib SYSTEM INTERFACE "${HNSWLIB_INCLUDE_DIR}")
+
+# OpenCV 4.6: decodes images. Included by one adapter only; resampling is our own (docs/decisions).
+# Found by hand, because OpenCVConfig.cmake lies in libopencv-dev, which pulls in some hundred packages more.
+find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
+add_library(opencv INTERFACE)
+target_include_directories(opencv SYSTEM INTERFACE "${OPENCV_INCLUDE_DIR}")
+foreach(module imgcodecs imgproc core)
+  find_library(OPENCV_${module}_LIBRARY opencv_${module} REQUIRED)
+  target_link_libraries(opencv INTERFACE "${OPENCV_${module}_LIBRARY}")
+endforeach()
+
+# libjpeg-turbo 2.1: decodes JPEG, since OpenCV converts CMYK in another way than Pillow and hides truncated data.
+find_package(JPEG REQUIRED)
+
+# ICU 72: Unicode normalisation, case and categories in the tokenisers.
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+
+# LibTorch 1.13 (or any 2.x): the encoders. Included by one adapter only.
+if(DIPTYCH_TORCH)
+  find_package(Torch REQUIRED)
+  if(DIPTYCH_CUDA AND NOT TARGET torch_cuda)
+    message(FATAL_ERROR "DIPTYCH_CUDA is on, but the LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Set Torch_DIR to the "
+                        "share/cmake/Torch of one that has.")
+  endif()
+endif()
+
+if(DIPTYCH_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(DIPTYCH_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,58 @@
+// What the HTTP routes share: the models, and waiting for a pipeline.
+//
+// Operation: Vectorize hands the inputs to the model's pipeline, at most
+// PipelineLimits::inputs_max at a time, and waits. So requests that come at the
+// same time share batches.
+// Concurrency: every method may be called from any thread; Vectorize blocks it.
+// Limits: kInputsMax inputs per request, kTimeout for it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "inference/pipeline/model_set.h"
+
+namespace diptych::inference {
+
+class InferenceApi {
+ public:
+  // OpenAI's own limit, which its clients fill.
+  static constexpr size_t kInputsMax = 2048;
+  // A person waits for few inputs; more are an import, which others may
+  // overtake.
+  static constexpr size_t kInteractiveInputsMax = 16;
+  // Weaviate gives up after 50 s.
+  static constexpr absl::Duration kTimeout = absl::Seconds(50);
+
+  // `models` is read once `loaded` says that it is filled, and outlives this
+  // object.
+  InferenceApi(const ModelSet& models, std::function<bool()> loaded)
+      : models_(models), loaded_(std::move(loaded)) {}
+
+  // UNAVAILABLE until the models are loaded, then as ModelSet::Find.
+  absl::StatusOr<ModelPipeline*> Find(absl::string_view name) const;
+
+  // All of them, the default one first. UNAVAILABLE until they are loaded.
+  absl::StatusOr<std::vector<const ModelPipeline*>> All() const;
+
+  // One output per input, in order; the pipeline's errors, whose fields are the
+  // inputs' own. INVALID_ARGUMENT for more than kInputsMax. The inputs' memory
+  // must live until this returns.
+  static absl::StatusOr<std::vector<PipelineOutput>> Vectorize(
+      ModelPipeline& pipeline, std::vector<PipelineInput> inputs);
+
+  // When this object was made.
+  absl::Time started() const { return started_; }
+
+ private:
+  const ModelSet& models_;
+  const std::function<bool()> loaded_;
+  const absl::Time started_ = absl::Now();
+};
+
+}  // namespace diptych::inference

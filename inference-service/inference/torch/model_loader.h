@@ -1,0 +1,35 @@
+// A model from a Hugging Face directory, ready to use.
+//
+// Operation: reads config.json, preprocessor_config.json, the tokeniser's files
+// and the weights, checks that they fit together, and builds the parts.
+// Concurrency: a free function; loading several models in parallel is fine.
+// Limits: those of the parts.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "inference/model/device.h"
+#include "inference/model/model.h"
+
+namespace diptych::inference {
+
+struct LoadModelOptions {
+  // ModelInfo::name; the directory's name when empty.
+  std::string name;
+  DeviceRequest device;
+  // Threads of one computation on the CPU; 0 is one per core. A setting of the
+  // process: the last model loaded decides.
+  int threads = 0;
+};
+
+// NOT_FOUND           `directory` or a file in it is missing
+// INVALID_ARGUMENT    a file is malformed, of a kind that is not supported, or
+//                     contradicts another
+// FAILED_PRECONDITION the device is not there
+// INTERNAL            LibTorch failed
+// Every message is one line and names the directory and the file.
+absl::StatusOr<Model> LoadModel(const std::string& directory,
+                                const LoadModelOptions& options = {});
+
+}  // namespace diptych::inference

@@ -1,0 +1,194 @@
+// storage-server: keeps collections of objects and finds them by text, picture,
+// vector and filter.
+//
+//   storage-server --data DIR [--inference dns:///inference:50051] [--listen
+//   127.0.0.1:50052]
+//
+// The one file that knows every concrete class: it makes them, joins them, and
+// takes them apart in order.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "common/concurrency/thread_pool.h"
+#include "common/config/server_flags.h"
+#include "common/http/http_server.h"
+#include "common/http/standard_routes.h"
+#include "common/observability/logging.h"
+#include "common/observability/measured_executor.h"
+#include "common/observability/metrics.h"
+#include "common/rpc/grpc_server.h"
+#include "common/rpc/signals.h"
+#include "common/status/error_details.h"
+#include "common/status/status_macros.h"
+#include "storage/engine/local_engine.h"
+#include "storage/inference_client/grpc_vectorizer.h"
+#include "storage/service/admin_service.h"
+#include "storage/service/collection_service.h"
+#include "storage/service/object_service.h"
+#include "storage/service/search_service.h"
+
+namespace diptych::storage {
+namespace {
+
+// Calls that wait for the disk or for the inference service hold a thread each
+// and use little of a processor.
+constexpr int kWaitingThreads = 16;
+
+struct StorageServerOptions {
+  ServerFlags server;
+  std::string data;
+  std::string inference;
+  int read_threads =
+      std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
+  int index_threads = 1;
+  int queue_max = 1024;
+
+  absl::Status Validate() const {
+    FieldViolations violations;
+    const auto check_range = [&violations](absl::string_view flag, int value,
+                                           int most) {
+      if (value < 1 || value > most)
+        violations.Add(flag, absl::StrCat("is ", value, "; give 1 to ", most));
+    };
+    check_range("--read-threads", read_threads, 1024);
+    check_range("--index-threads", index_threads, 1024);
+    check_range("--queue-max", queue_max, 1'000'000);
+    DIPTYCH_RETURN_IF_ERROR(server.Validate());
+    return violations.ToStatus();
+  }
+};
+
+void AddFlags(CLI::App& app, StorageServerOptions& options) {
+  options.server.listen = "127.0.0.1:50052";
+  options.server.http_listen = "127.0.0.1:8000";
+  AddServerFlags(app, options.server);
+  app.add_option("--data", options.data,
+                 "Directory that holds everything; made when it is missing")
+      ->envname("DIPTYCH_DATA")
+      ->required();
+  app.add_option("--inference", options.inference,
+                 "gRPC target of the inference service, as "
+                 "dns:///inference:50051; without it callers bring vectors")
+      ->envname("DIPTYCH_INFERENCE");
+  app.add_option("--read-threads", options.read_threads,
+                 "Threads that search and read")
+      ->envname("DIPTYCH_READ_THREADS")
+      ->capture_default_str();
+  app.add_option("--index-threads", options.index_threads,
+                 "Threads that build index segments in the background")
+      ->envname("DIPTYCH_INDEX_THREADS")
+      ->capture_default_str();
+  app.add_option("--queue-max", options.queue_max,
+                 "Calls of one kind that may wait for a thread")
+      ->envname("DIPTYCH_QUEUE_MAX")
+      ->capture_default_str();
+}
+
+// Serves until a signal asks to stop.
+absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
+  const absl::Time start_time = Clock::System().Now();
+  std::unique_ptr<GrpcVectorizer> vectorizer;
+  if (!options.inference.empty()) {
+    vectorizer = std::make_unique<GrpcVectorizer>(
+        GrpcVectorizerOptions{.target = options.inference}, Clock::System());
+  }
+  LocalEngineOptions engine_options;
+  engine_options.data_directory = options.data;
+  engine_options.vectorizer = vectorizer.get();
+  engine_options.index_threads = static_cast<size_t>(options.index_threads);
+  DIPTYCH_ASSIGN_OR_RETURN(const std::unique_ptr<LocalEngine> engine,
+                           LocalEngine::Open(engine_options));
+
+  MetricsRegistry metrics;
+  const auto pool = [&options](const char* name, int threads) {
+    return std::make_unique<ThreadPool>(ThreadPoolOptions{
+        .name = name, .threads = threads, .queue_max = options.queue_max});
+  };
+  const auto read_pool = pool("reads", options.read_threads);
+  const auto vectorized_read_pool = pool("vec-reads", kWaitingThreads);
+  const auto write_pool = pool("writes", kWaitingThreads);
+  const auto vectorized_write_pool = pool("vec-writes", kWaitingThreads);
+  MeasuredExecutor reads("reads", *read_pool, Clock::System(), metrics);
+  MeasuredExecutor vectorized_reads("vectorized_reads", *vectorized_read_pool,
+                                    Clock::System(), metrics);
+  MeasuredExecutor writes("writes", *write_pool, Clock::System(), metrics);
+  MeasuredExecutor vectorized_writes(
+      "vectorized_writes", *vectorized_write_pool, Clock::System(), metrics);
+  const ServiceEnvironment environment{
+      *engine, vectorizer.get(),  reads,  vectorized_reads,
+      writes,  vectorized_writes, metrics};
+  GrpcServerOptions server_options;
+  server_options.listen_address = options.server.listen;
+  server_options.drain_delay = absl::Seconds(options.server.drain_seconds);
+  server_options.shutdown_grace =
+      absl::Seconds(options.server.shutdown_grace_seconds);
+
+  CollectionService collection_service(environment);
+  ObjectService object_service(environment);
+  SearchService search_service(environment);
+  AdminService admin_service(
+      environment, {.version = std::string(Version()),
+                    .message_bytes_max = server_options.message_bytes_max,
+                    .start_time = start_time,
+                    .inference_address = options.inference,
+                    .inference_reachable = [&vectorizer] {
+                      return vectorizer != nullptr && vectorizer->reachable();
+                    }});
+  std::atomic<bool> ready{false};
+  std::unique_ptr<HttpServer> http;
+  if (!options.server.http_listen.empty()) {
+    HttpServerOptions http_options;
+    http_options.address = options.server.http_listen;
+    DIPTYCH_ASSIGN_OR_RETURN(
+        http, HttpServer::Start(
+                  http_options,
+                  StandardRoutes(metrics, [&ready] { return ready.load(); }),
+                  metrics));
+  }
+  DIPTYCH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<GrpcServer> server,
+      GrpcServer::Start(
+          server_options,
+          {{v1::CollectionService::service_full_name(), &collection_service},
+           {v1::ObjectService::service_full_name(), &object_service},
+           {v1::SearchService::service_full_name(), &search_service},
+           {v1::AdminService::service_full_name(), &admin_service}}));
+  server->SetServing(true);
+  ready = true;
+  LogInfo("serving", {{"address", server->address()},
+                      {"http_port", http != nullptr ? http->port() : 0},
+                      {"data", options.data},
+                      {"inference", options.inference},
+                      {"version", Version()}});
+  const int signal = signals.Wait();
+  LogInfo("stopping", {{"signal", signal}});
+  ready = false;
+  server->Shutdown();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace diptych::storage
+
+int main(int argc, char** argv) {
+  // Before any thread: they inherit which signals are blocked.
+  diptych::StopSignals signals;
+  CLI::App app(
+      "Keeps collections of objects and finds them by text, picture, vector "
+      "and filter.",
+      "storage-server");
+  diptych::storage::StorageServerOptions options;
+  diptych::storage::AddFlags(app, options);
+  if (const auto exit_status = diptych::ParseCommandLine(app, argc, argv))
+    return *exit_status;
+  absl::Status status = options.Validate();
+  if (status.ok()) status = diptych::SetLogLevel(options.server.log_level);
+  if (status.ok()) status = diptych::storage::Serve(options, signals);
+  if (!status.ok()) diptych::LogError("cannot serve", {{"status", status}});
+  return status.ok() ? 0 : 1;
+}

@@ -1,0 +1,118 @@
+#include "storage/engine/collection_index.h"
+
+#include <utility>
+
+#include "common/status/status_macros.h"
+
+namespace diptych::storage {
+
+CollectionIndex::CollectionIndex(const std::vector<VectorSpace>& spaces,
+                                 PropertyIndex::PropertyReader reader,
+                                 Executor* executor)
+    : spaces_(spaces),
+      executor_(executor),
+      properties_(std::move(reader)),
+      indexes_(spaces.size()) {}
+
+SegmentedIndex* CollectionIndex::SpaceIndex(uint8_t space) const {
+  absl::MutexLock lock(&indexes_mutex_);
+  return indexes_[space].get();
+}
+
+absl::StatusOr<SegmentedIndex*> CollectionIndex::SpaceIndex(uint8_t space,
+                                                            size_t dimension) {
+  absl::MutexLock lock(&indexes_mutex_);
+  if (indexes_[space] == nullptr) {
+    SegmentedIndexOptions options;
+    options.index.metric = spaces_[space].metric;
+    options.index.dimension = static_cast<uint32_t>(dimension);
+    options.index.hnsw = spaces_[space].hnsw;
+    options.index.precision = spaces_[space].precision;
+    DIPTYCH_ASSIGN_OR_RETURN(indexes_[space],
+                             SegmentedIndex::Create(options, executor_));
+  }
+  return indexes_[space].get();
+}
+
+absl::Status CollectionIndex::InsertUnguarded(const IndexedObject& object) {
+  // Vectors first: a filter finds the object only once its vectors are there.
+  for (const IndexedVector& vector : object.vectors) {
+    DIPTYCH_ASSIGN_OR_RETURN(SegmentedIndex * index,
+                             SpaceIndex(vector.space, vector.vector.size()));
+    DIPTYCH_RETURN_IF_ERROR(index->Add(object.slot, vector.vector));
+  }
+  return properties_.Add(object.slot, object.id, *object.properties);
+}
+
+absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object) {
+  DIPTYCH_RETURN_IF_ERROR(
+      properties_.Remove(object.slot, object.id, *object.properties));
+  for (const IndexedVector& vector : object.vectors) {
+    SegmentedIndex* index = SpaceIndex(vector.space);
+    if (index == nullptr) continue;
+    DIPTYCH_RETURN_IF_ERROR(index->Remove(object.slot));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CollectionIndex::Insert(const IndexedObject& object) {
+  return InsertUnguarded(object);
+}
+
+absl::Status CollectionIndex::Remove(const IndexedObject& object) {
+  return RemoveUnguarded(object);
+}
+
+absl::Status CollectionIndex::Replace(const IndexedObject& before,
+                                      const IndexedObject& after) {
+  absl::MutexLock lock(&slots_mutex_);
+  DIPTYCH_RETURN_IF_ERROR(RemoveUnguarded(before));
+  return InsertUnguarded(after);
+}
+
+absl::StatusOr<SlotSet> CollectionIndex::Evaluate(const Filter& filter) const {
+  absl::ReaderMutexLock lock(&slots_mutex_);
+  return properties_.Evaluate(filter);
+}
+
+absl::StatusOr<CollectionIndex::FoundSlots> CollectionIndex::Search(
+    uint8_t space, absl::Span<const float> query, SearchOptions options,
+    const std::optional<Filter>& filter) const {
+  absl::ReaderMutexLock lock(&slots_mutex_);
+  const SegmentedIndex* index = SpaceIndex(space);
+  if (index == nullptr) return FoundSlots();
+  SlotSet allowed;
+  if (filter.has_value()) {
+    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_.Evaluate(*filter));
+    options.allowed = &allowed;
+  }
+  FoundSlots found;
+  DIPTYCH_ASSIGN_OR_RETURN(found.neighbors, index->Search(query, options));
+  found.full = found.neighbors.size() >= options.k;
+  return found;
+}
+
+CollectionIndex::SpaceStatistics CollectionIndex::Statistics(
+    uint8_t space) const {
+  SpaceStatistics statistics;
+  const SegmentedIndex* index = SpaceIndex(space);
+  if (index == nullptr) return statistics;
+  statistics.vectors = index->size();
+  statistics.memory_bytes = index->memory_bytes();
+  const auto segments = index->segments();
+  // The newest segment takes fresh vectors and is scanned by design.
+  for (size_t i = 0; i + 1 < segments.size(); ++i) {
+    if (!segments[i].has_graph) statistics.building = true;
+  }
+  return statistics;
+}
+
+absl::Status CollectionIndex::Compact() {
+  for (size_t space = 0; space < spaces_.size(); ++space) {
+    SegmentedIndex* index = SpaceIndex(static_cast<uint8_t>(space));
+    if (index != nullptr) DIPTYCH_RETURN_IF_ERROR(index->Compact());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace diptych::storage

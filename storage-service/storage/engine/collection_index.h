@@ -1,0 +1,97 @@
+// What finds the objects of one collection: its property index, and a vector
+// index per space.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "storage/filter/property_index.h"
+#include "common/concurrency/executor.h"
+#include "storage/index/segmented_index.h"
+#include "storage/index/vector_index.h"
+#include "storage/types/collection_spec.h"
+#include "storage/types/filter.h"
+
+namespace diptych::storage {
+
+// A version of an object that goes into the index, or leaves it.
+struct IndexedVector {
+  uint8_t space = 0;
+  absl::Span<const float> vector;  // not used when it leaves
+};
+struct IndexedObject {
+  Slot slot = 0;
+  absl::string_view id;
+  const Properties* properties = nullptr;
+  std::vector<IndexedVector> vectors;
+};
+
+// Operation: derived from the records alone; holds nothing that they lack.
+// Concurrency: any thread may search; writes come one after the other (the
+// write queue sees to that). Insert and Remove let searches go on; Replace
+// shuts them out for the moment in which an object changes its slot, so that no
+// search misses an object that is there before and after.
+// Limits: as SegmentedIndex and PropertyIndex.
+class CollectionIndex {
+ public:
+  // `executor` (for building graphs; may be null) must outlive the index.
+  CollectionIndex(const std::vector<VectorSpace>& spaces,
+                  PropertyIndex::PropertyReader reader, Executor* executor);
+
+  absl::Status Insert(const IndexedObject& object);
+  absl::Status Remove(const IndexedObject& object);
+  absl::Status Replace(const IndexedObject& before, const IndexedObject& after);
+
+  // The slots that match.
+  absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
+
+  struct FoundSlots {
+    std::vector<Neighbor> neighbors;
+    // There may be more matches than were asked for.
+    bool full = false;
+  };
+  // The nearest `options.k` slots of a space that match `filter`, if any is
+  // given. `options.allowed` is not used.
+  absl::StatusOr<FoundSlots> Search(uint8_t space,
+                                    absl::Span<const float> query,
+                                    SearchOptions options,
+                                    const std::optional<Filter>& filter) const;
+
+  struct SpaceStatistics {
+    size_t vectors = 0;
+    size_t memory_bytes = 0;
+    bool building = false;
+  };
+  SpaceStatistics Statistics(uint8_t space) const;
+
+  // Builds what there is to build, in the calling thread.
+  absl::Status Compact();
+
+ private:
+  absl::StatusOr<SegmentedIndex*> SpaceIndex(uint8_t space, size_t dimension);
+  SegmentedIndex* SpaceIndex(uint8_t space) const;
+  absl::Status InsertUnguarded(const IndexedObject& object);
+  absl::Status RemoveUnguarded(const IndexedObject& object);
+
+  const std::vector<VectorSpace> spaces_;
+  Executor* const executor_;
+  // Shared by searches, exclusive while an object changes its slot.
+  mutable absl::Mutex slots_mutex_;
+  PropertyIndex properties_;
+  // Null until the space has its first vector.
+  mutable absl::Mutex indexes_mutex_ ABSL_ACQUIRED_AFTER(slots_mutex_);
+  std::vector<std::unique_ptr<SegmentedIndex>> indexes_
+      ABSL_GUARDED_BY(indexes_mutex_);
+};
+
+}  // namespace diptych::storage

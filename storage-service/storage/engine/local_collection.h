@@ -1,0 +1,140 @@
+// One collection on this machine: its record store, its index and its write
+// queue.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "common/concurrency/call_context.h"
+#include "common/time/clock.h"
+#include "storage/engine/collection_index.h"
+#include "storage/engine/object_batch.h"
+#include "storage/engine/requests.h"
+#include "storage/engine/vectorizer.h"
+#include "storage/engine/write_queue.h"
+#include "common/concurrency/executor.h"
+#include "storage/record/record_store.h"
+#include "storage/types/collection_spec.h"
+#include "storage/types/limits.h"
+
+namespace diptych::storage {
+
+// What all collections of an engine share; it outlives them.
+struct CollectionEnvironment {
+  Limits limits;
+  WriteQueueOptions write_queue;
+  Clock* clock = nullptr;
+  Executor* executor = nullptr;      // may be null
+  Vectorizer* vectorizer = nullptr;  // may be null
+};
+
+// Operation: the record store is the truth; opening builds the index from it.
+// Writes are vectorised in the caller's thread, then pass the write queue. A
+// search asks the index for slots, then reads their objects in a later
+// snapshot; when one of them is gone meanwhile, it searches again between two
+// commits, so a result is never short.
+// Concurrency: every method may be called from any thread.
+// Limits: 2^32 - 1 writes of objects in a collection's life.
+// Errors: as Engine.
+class LocalCollection {
+ public:
+  // `environment` must outlive the collection. Records that fail their checksum
+  // are left out of the index (damaged_records() counts them) and answer
+  // DATA_LOSS when they are read.
+  static absl::StatusOr<std::shared_ptr<LocalCollection>> Open(
+      const Collection& collection, std::unique_ptr<RecordStore> store,
+      const CollectionEnvironment* environment);
+  ~LocalCollection();
+
+  // With what has been fixed since creation: dimensions and fingerprints.
+  Collection description() const;
+  // New name, metadata or search settings; spaces stay what they are.
+  void SetDescription(const Collection& collection);
+  CollectionStats Stats() const;
+  size_t damaged_records() const { return damaged_records_; }
+
+  absl::StatusOr<WriteObjectsResult> Write(const CallContext& context,
+                                           WriteObjectsRequest request);
+  absl::StatusOr<UpdateObjectsResult> Update(const CallContext& context,
+                                             UpdateObjectsRequest request);
+  absl::StatusOr<DeleteObjectsResult> Delete(
+      const CallContext& context, const DeleteObjectsRequest& request);
+
+  absl::StatusOr<GetObjectsResult> Get(const GetObjectsRequest& request);
+  absl::StatusOr<ListObjectsResult> List(const ListObjectsRequest& request);
+  absl::StatusOr<uint64_t> Count(const CountObjectsRequest& request);
+  absl::StatusOr<SearchResult> Search(const CallContext& context,
+                                      const SearchRequest& request);
+  absl::Status Compact();
+
+  // When the last user has gone, `directory` is removed with all it holds.
+  void RemoveWhenUnused(std::filesystem::path directory);
+
+ private:
+  struct SearchPlan;
+
+  LocalCollection(const Collection& collection,
+                  std::unique_ptr<RecordStore> store,
+                  const CollectionEnvironment* environment);
+  absl::Status Load();
+  absl::StatusOr<Properties> ReadProperties(Slot slot);
+  Timestamp Now() const;
+
+  // local_collection_write.cc
+  absl::StatusOr<WriteObjectsResult> WriteOnce(
+      const CallContext& context, const WriteObjectsRequest& request,
+      bool skip_existing);
+  absl::StatusOr<UpdateObjectsResult> UpdateOnce(
+      const CallContext& context, const UpdateObjectsRequest& request);
+  absl::Status Vectorize(const CallContext& context, const CollectionSpec& spec,
+                         std::vector<PendingObject>& objects,
+                         const std::vector<std::vector<bool>>& wanted,
+                         std::vector<std::string>& fingerprints);
+  absl::Status LoadImages(const CollectionSpec& spec,
+                          const PendingObject& object,
+                          const std::vector<bool>& wanted, ImageBytes& images);
+  absl::Status RunBatch(const CallContext& context, ObjectWriteBatch& batch);
+  void FixSpaces(const std::vector<SpaceState>& states);
+
+  // local_collection_read.cc
+  absl::StatusOr<ObjectView> View(ReadTransaction& transaction, Slot slot,
+                                  ObjectRecord record,
+                                  const Projection& projection,
+                                  const CollectionSpec& spec);
+  absl::StatusOr<std::vector<std::string>> IdsOf(ReadTransaction& transaction,
+                                                 const SlotSet& slots);
+
+  // local_collection_search.cc
+  absl::StatusOr<SearchPlan> PlanSearch(const SearchRequest& request);
+  // nullopt: a found object was gone when it was to be read.
+  absl::StatusOr<std::optional<SearchResult>> SearchOnce(
+      const SearchPlan& plan, const SearchRequest& request);
+
+  const uint64_t id_;
+  const CollectionEnvironment& environment_;
+  std::filesystem::path remove_when_unused_ ABSL_GUARDED_BY(mutex_);
+  size_t damaged_records_ = 0;  // set while loading
+
+  mutable absl::Mutex mutex_;
+  Collection description_ ABSL_GUARDED_BY(mutex_);
+
+  std::unique_ptr<RecordStore> store_;
+  // See WriteQueue.
+  absl::Mutex published_;
+  CollectionIndex index_;
+  WriteQueue queue_;
+};
+
+// Size of a view in an answer, about.
+size_t ViewBytes(const ObjectView& view);
+
+}  // namespace diptych::storage

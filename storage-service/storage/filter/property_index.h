@@ -1,0 +1,69 @@
+// Turns a filter into the set of slots that match it.
+//
+// Operation: per property and value a list of slots, in order of the values
+// (numbers: int64 and double in one order, compared exactly); per property the
+// slots that hold a value, and points; and the id of every slot. It is derived
+// from the records and lives in memory. Text of more than kIndexedTextBytesMax
+// bytes is not held: such a value is known by a hash of 64 bits and by its
+// slot, and where a filter turns on its content (equality with an operand of
+// that length, order, substring, regular expression) the object is read through
+// PropertyReader and decided by FilterEvaluator. So answers are always
+// FilterEvaluator's.
+// Concurrency: any thread may call any method; evaluations run beside each
+// other and wait for Add and Remove.
+// Limits: substring and regular expression look at every distinct value of the
+// property, geo distance at every point.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/index/slot_set.h"
+#include "storage/types/filter.h"
+#include "storage/types/property_value.h"
+
+namespace diptych::storage {
+
+class PropertyIndex {
+ public:
+  static constexpr size_t kIndexedTextBytesMax = 256;
+
+  // Reads the properties of a live slot, as they were added. Called during
+  // Evaluate, from its thread; must not call this index.
+  using PropertyReader = std::function<absl::StatusOr<Properties>(Slot slot)>;
+
+  explicit PropertyIndex(PropertyReader reader);
+  ~PropertyIndex();
+  PropertyIndex(const PropertyIndex&) = delete;
+  PropertyIndex& operator=(const PropertyIndex&) = delete;
+
+  // ALREADY_EXISTS: the slot or the id is there. Nothing changes then.
+  absl::Status Add(Slot slot, absl::string_view id,
+                   const Properties& properties);
+
+  // `properties` are those it was added with. NOT_FOUND: the slot is not there.
+  absl::Status Remove(Slot slot, absl::string_view id,
+                      const Properties& properties);
+
+  // The slots whose objects match. The filter must have passed ValidateFilter,
+  // which bounds its depth. INVALID_ARGUMENT: a regular expression or a NOT
+  // that ValidateFilter refuses. Errors of the reader are passed on.
+  absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
+
+  // Every slot.
+  SlotSet All() const;
+  size_t size() const;
+  // An estimate.
+  size_t memory_bytes() const;
+
+ private:
+  class Tables;
+  const PropertyReader reader_;
+  const std::unique_ptr<Tables> tables_;
+};
+
+}  // namespace diptych::storage

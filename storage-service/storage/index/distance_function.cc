@@ -1,0 +1,260 @@
+#include "storage/index/distance_function.h"
+
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error_details.h"
+
+#if defined(__x86_64__)
+// GCC 12 takes its own intrinsics' don't-care operands for mistakes (GCC
+// PR105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
+
+namespace diptych::storage {
+namespace {
+
+float DotPortable(const float* a, const float* b, size_t count) {
+  float sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) {
+      sums[lane] += a[i + lane] * b[i + lane];
+    }
+  }
+  for (; i < count; ++i) sums[0] += a[i] * b[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+         ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+float SquaredL2Portable(const float* a, const float* b, size_t count) {
+  float sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) {
+      const float difference = a[i + lane] - b[i + lane];
+      sums[lane] += difference * difference;
+    }
+  }
+  for (; i < count; ++i) sums[0] += (a[i] - b[i]) * (a[i] - b[i]);
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+         ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2,fma"))) float SumOfLanes(__m256 x) {
+  const __m128 half =
+      _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+__attribute__((target("avx2,fma"))) float DotAvx2(const float* a,
+                                                  const float* b,
+                                                  size_t count) {
+  __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    s0 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), s0);
+    s1 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8),
+                         s1);
+    s2 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 16),
+                         _mm256_loadu_ps(b + i + 16), s2);
+    s3 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 24),
+                         _mm256_loadu_ps(b + i + 24), s3);
+  }
+  for (; i + 8 <= count; i += 8) {
+    s0 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), s0);
+  }
+  float rest = 0;
+  for (; i < count; ++i) rest += a[i] * b[i];
+  return rest + SumOfLanes(_mm256_add_ps(_mm256_add_ps(s0, s1),
+                                         _mm256_add_ps(s2, s3)));
+}
+
+__attribute__((target("avx2,fma"))) float SquaredL2Avx2(const float* a,
+                                                        const float* b,
+                                                        size_t count) {
+  __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m256 d0 =
+        _mm256_sub_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
+    const __m256 d1 =
+        _mm256_sub_ps(_mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8));
+    const __m256 d2 =
+        _mm256_sub_ps(_mm256_loadu_ps(a + i + 16), _mm256_loadu_ps(b + i + 16));
+    const __m256 d3 =
+        _mm256_sub_ps(_mm256_loadu_ps(a + i + 24), _mm256_loadu_ps(b + i + 24));
+    s0 = _mm256_fmadd_ps(d0, d0, s0);
+    s1 = _mm256_fmadd_ps(d1, d1, s1);
+    s2 = _mm256_fmadd_ps(d2, d2, s2);
+    s3 = _mm256_fmadd_ps(d3, d3, s3);
+  }
+  for (; i + 8 <= count; i += 8) {
+    const __m256 d =
+        _mm256_sub_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
+    s0 = _mm256_fmadd_ps(d, d, s0);
+  }
+  float rest = 0;
+  for (; i < count; ++i) rest += (a[i] - b[i]) * (a[i] - b[i]);
+  return rest + SumOfLanes(_mm256_add_ps(_mm256_add_ps(s0, s1),
+                                         _mm256_add_ps(s2, s3)));
+}
+
+// Lanes of the last, incomplete register.
+__attribute__((target("avx512f"))) inline __mmask16 TailMask(size_t lanes) {
+  return static_cast<__mmask16>((1u << lanes) - 1);
+}
+
+__attribute__((target("avx512f"))) float DotAvx512(const float* a,
+                                                   const float* b,
+                                                   size_t count) {
+  __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+  size_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    s0 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i), s0);
+    s1 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16),
+                         _mm512_loadu_ps(b + i + 16), s1);
+    s2 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 32),
+                         _mm512_loadu_ps(b + i + 32), s2);
+    s3 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 48),
+                         _mm512_loadu_ps(b + i + 48), s3);
+  }
+  for (; i + 16 <= count; i += 16) {
+    s0 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i), s0);
+  }
+  if (i < count) {
+    const __mmask16 mask = TailMask(count - i);
+    s1 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i),
+                         _mm512_maskz_loadu_ps(mask, b + i), s1);
+  }
+  return _mm512_reduce_add_ps(
+      _mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
+}
+
+__attribute__((target("avx512f"))) float SquaredL2Avx512(const float* a,
+                                                         const float* b,
+                                                         size_t count) {
+  __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+  size_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const __m512 d0 =
+        _mm512_sub_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
+    const __m512 d1 =
+        _mm512_sub_ps(_mm512_loadu_ps(a + i + 16), _mm512_loadu_ps(b + i + 16));
+    const __m512 d2 =
+        _mm512_sub_ps(_mm512_loadu_ps(a + i + 32), _mm512_loadu_ps(b + i + 32));
+    const __m512 d3 =
+        _mm512_sub_ps(_mm512_loadu_ps(a + i + 48), _mm512_loadu_ps(b + i + 48));
+    s0 = _mm512_fmadd_ps(d0, d0, s0);
+    s1 = _mm512_fmadd_ps(d1, d1, s1);
+    s2 = _mm512_fmadd_ps(d2, d2, s2);
+    s3 = _mm512_fmadd_ps(d3, d3, s3);
+  }
+  for (; i + 16 <= count; i += 16) {
+    const __m512 d =
+        _mm512_sub_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
+    s0 = _mm512_fmadd_ps(d, d, s0);
+  }
+  if (i < count) {
+    const __mmask16 mask = TailMask(count - i);
+    const __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, a + i),
+                                   _mm512_maskz_loadu_ps(mask, b + i));
+    s1 = _mm512_fmadd_ps(d, d, s1);
+  }
+  return _mm512_reduce_add_ps(
+      _mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
+}
+
+#endif  // __x86_64__
+
+}  // namespace
+
+std::vector<NamedKernels> AvailableKernels() {
+  std::vector<NamedKernels> kernels;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) {
+    kernels.push_back({"avx512f", &DotAvx512, &SquaredL2Avx512});
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    kernels.push_back({"avx2", &DotAvx2, &SquaredL2Avx2});
+  }
+#endif
+  kernels.push_back({"portable", &DotPortable, &SquaredL2Portable});
+  return kernels;
+}
+
+DistanceFunction::DistanceFunction(Metric metric, size_t dimension,
+                                   VectorPrecision precision)
+    : encoding_(precision, dimension), metric_(metric) {
+  static const NamedKernels* const fastest =
+      new NamedKernels(AvailableKernels().front());
+  static const Bfloat16Kernel bfloat16 = AvailableBfloat16Kernels().front().dot;
+  static const Int8Kernel int8 = AvailableInt8Kernels().front().dot;
+  kernel_ = metric == Metric::kSquaredL2 ? fastest->squared_l2 : fastest->dot;
+  bfloat16_kernel_ = bfloat16;
+  int8_kernel_ = int8;
+}
+
+float DistanceFunction::CompactErrorBound(const void* a, const void* b) const {
+  // What the float32 arithmetic of a distance adds, relative to the norms.
+  constexpr double kArithmetic = 1e-5;
+  const RowTrailer of_a = encoding_.TrailerOf(a);
+  const RowTrailer of_b = encoding_.TrailerOf(b);
+  const double norm_a = std::sqrt(static_cast<double>(of_a.squared_norm));
+  const double norm_b = std::sqrt(static_cast<double>(of_b.squared_norm));
+  const double error_a = of_a.error;
+  const double error_b = of_b.error;
+  double bound;
+  if (metric_ == Metric::kSquaredL2) {
+    // D = d'^2 with |d - d'| <= s, so |d^2 - d'^2| <= s (2 d' + s).
+    const double between = std::sqrt(static_cast<double>((*this)(a, b)));
+    const double moved = error_a + error_b;
+    bound = moved * (2 * between + moved) +
+            kArithmetic * (norm_a + norm_b) * (norm_a + norm_b);
+  } else {
+    bound = norm_a * error_b + error_a * norm_b + error_a * error_b +
+            kArithmetic * (1 + norm_a * norm_b);
+  }
+  return bound <= std::numeric_limits<float>::max()
+             ? static_cast<float>(bound)
+             : std::numeric_limits<float>::infinity();
+}
+
+absl::StatusOr<std::vector<float>> PrepareVector(
+    Metric metric, size_t dimension, absl::Span<const float> given) {
+  if (given.size() != dimension) {
+    return InvalidField("vector",
+                        absl::StrCat("the vector's dimension must be that of "
+                                     "its vector space, ",
+                                     dimension, ", not ", given.size()));
+  }
+  std::vector<float> vector(given.begin(), given.end());
+  double squared_norm = 0;
+  for (size_t i = 0; i < dimension; ++i) {
+    if (!std::isfinite(vector[i])) {
+      return InvalidField("vector",
+                          absl::StrCat("every component must be a finite "
+                                       "number; component ",
+                                       i, " is ", vector[i]));
+    }
+    squared_norm += static_cast<double>(vector[i]) * vector[i];
+  }
+  if (metric == Metric::kCosine && squared_norm > 0) {
+    const double norm = std::sqrt(squared_norm);
+    for (float& component : vector) {
+      component = static_cast<float>(component / norm);
+    }
+  }
+  return vector;
+}
+
+}  // namespace diptych::storage

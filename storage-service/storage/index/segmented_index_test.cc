@@ -1,0 +1,399 @@
+#include "storage/index/segmented_index.h"
+
+#include <atomic>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/concurrency/thread_pool.h"
+#include "common/testing/manual_executor.h"
+#include "common/testing/status_matchers.h"
+#include "storage/index/clustered_vectors.h"
+#include "storage/index/flat_index.h"
+
+namespace diptych::storage {
+namespace {
+
+using ::testing::Each;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr size_t kRows = 2'000;
+#else
+constexpr size_t kRows = 20'000;
+#endif
+
+SegmentedIndexOptions Options(uint32_t dimension, size_t flat_rows) {
+  SegmentedIndexOptions options;
+  options.index.dimension = dimension;
+  options.flat_rows = flat_rows;
+  return options;
+}
+
+std::unique_ptr<SegmentedIndex> Create(const SegmentedIndexOptions& options,
+                                       Executor* executor) {
+  auto index = SegmentedIndex::Create(options, executor);
+  EXPECT_THAT(index, IsOk());
+  return *std::move(index);
+}
+
+size_t CommonSlots(const std::vector<Neighbor>& a,
+                   const std::vector<Neighbor>& b) {
+  size_t common = 0;
+  for (const Neighbor& x : a) {
+    for (const Neighbor& y : b) common += x.slot == y.slot;
+  }
+  return common;
+}
+
+// One index over clustered vectors and its oracle, for all quality tests.
+class SegmentedIndexQualityTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kDimension = 64;
+
+  static void SetUpTestSuite() {
+    index_ = Create(Options(kDimension, 20'000), nullptr).release();
+    VectorIndexOptions flat;
+    flat.dimension = kDimension;
+    oracle_ = FlatIndex::Create(flat)->release();
+    const ClusteredVectors data = MakeClusteredVectors(kRows, kDimension, 1);
+    for (size_t i = 0; i < kRows; ++i) {
+      ASSERT_THAT(index_->Add(static_cast<Slot>(i), data.rows[i]), IsOk());
+      ASSERT_THAT(oracle_->Add(static_cast<Slot>(i), data.rows[i]), IsOk());
+    }
+    ASSERT_THAT(index_->Compact(), IsOk());
+    queries_ = new ClusteredVectors(MakeClusteredVectors(100, kDimension, 2));
+    clusters_ = new std::vector<uint32_t>(data.clusters);
+  }
+  static void TearDownTestSuite() {
+    delete index_;
+    delete oracle_;
+    delete queries_;
+    delete clusters_;
+  }
+
+  // Mean recall@10 under `options`; expects every answer to be complete.
+  double Recall(SearchOptions options) const {
+    size_t found = 0, expected = 0;
+    for (const std::vector<float>& query : queries_->rows) {
+      const auto neighbors = index_->Search(query, options);
+      const auto exact = oracle_->Search(query, options);
+      EXPECT_THAT(neighbors, IsOk());
+      EXPECT_EQ(neighbors->size(), exact->size());
+      found += CommonSlots(*neighbors, *exact);
+      expected += exact->size();
+    }
+    return static_cast<double>(found) / static_cast<double>(expected);
+  }
+
+  static SegmentedIndex* index_;
+  static FlatIndex* oracle_;
+  static ClusteredVectors* queries_;
+  static std::vector<uint32_t>* clusters_;
+};
+
+SegmentedIndex* SegmentedIndexQualityTest::index_ = nullptr;
+FlatIndex* SegmentedIndexQualityTest::oracle_ = nullptr;
+ClusteredVectors* SegmentedIndexQualityTest::queries_ = nullptr;
+std::vector<uint32_t>* SegmentedIndexQualityTest::clusters_ = nullptr;
+
+TEST_F(SegmentedIndexQualityTest, RecallAtDefaultsIsHigh) {
+  SearchStatistics statistics;
+  SearchOptions options;
+  options.statistics = &statistics;
+  EXPECT_GE(Recall(options), 0.98);
+  EXPECT_EQ(statistics.graph_searches, 100u);
+}
+
+TEST_F(SegmentedIndexQualityTest, ExactModeIsExact) {
+  SearchOptions options;
+  options.exact = true;
+  EXPECT_EQ(Recall(options), 1.0);
+}
+
+TEST_F(SegmentedIndexQualityTest, FilteredSearchIsCompleteAtEverySelectivity) {
+  std::mt19937 random(3);
+  for (const double share : {0.001, 0.01, 0.1, 0.5}) {
+    SlotSet allowed;
+    for (size_t i = 0; i < kRows; ++i) {
+      if (std::uniform_real_distribution<>()(random) < share) allowed.Add(i);
+    }
+    SearchOptions options;
+    options.allowed = &allowed;
+    SearchStatistics statistics;
+    options.statistics = &statistics;
+    EXPECT_GE(Recall(options), 0.98) << share;
+    // Half of all: the graph is cheaper; one in a hundred: the scan is.
+    if (share == 0.5 && kRows >= 20'000) {
+      EXPECT_GT(statistics.graph_searches, 50u);
+    } else if (share <= 0.01) {
+      EXPECT_EQ(statistics.graph_visits, 0u);
+    }
+  }
+}
+
+TEST_F(SegmentedIndexQualityTest, FilterFarFromTheQueryIsGivenUpForTheScan) {
+  // The larger half of the clusters are allowed, the query lies in another.
+  SlotSet allowed;
+  for (size_t i = 0; i < kRows; ++i) {
+    if ((*clusters_)[i] % 2 == 0) allowed.Add(static_cast<Slot>(i));
+  }
+  SearchOptions options;
+  options.allowed = &allowed;
+  SearchStatistics statistics;
+  options.statistics = &statistics;
+  EXPECT_GE(Recall(options), 0.95);
+  // Never more than the two plans together.
+  EXPECT_LE(statistics.graph_visits,
+            queries_->rows.size() * (allowed.Count() + 64));
+}
+
+TEST(SegmentedIndexTest, FreshVectorsAreFoundExactlyAndAtOnce) {
+  auto index = Create(Options(2, 1000), nullptr);
+  for (Slot slot = 0; slot < 500; ++slot) {
+    const std::vector<float> vector = {1.0f, static_cast<float>(slot)};
+    ASSERT_THAT(index->Add(slot, vector), IsOk());
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto found, index->Search(vector, {}));
+    EXPECT_LT(found.front().distance, 1e-6);
+  }
+}
+
+TEST(SegmentedIndexTest, SealedSegmentsBecomeGraphsAndMerge) {
+  ManualExecutor executor;
+  auto index = Create(Options(4, 50), &executor);
+  const ClusteredVectors data = MakeClusteredVectors(420, 4, 1, 5);
+  for (Slot slot = 0; slot < 49; ++slot) {
+    ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+  }
+  EXPECT_FALSE(executor.RunOne());
+  ASSERT_THAT(index->Add(49, data.rows[49]), IsOk());
+  EXPECT_FALSE(index->segments()[0].has_graph);
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_TRUE(index->segments()[0].has_graph);
+  for (Slot slot = 50; slot < 420; ++slot) {
+    ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+    if (slot % 50 == 0) executor.RunAll();
+  }
+  executor.RunAll();
+  // 8 sealed of 50 rows: two of 200, and the growing one.
+  const auto segments = index->segments();
+  ASSERT_THAT(segments, SizeIs(3));
+  EXPECT_EQ(segments[0].rows, 200u);
+  EXPECT_EQ(segments[1].rows, 200u);
+  EXPECT_EQ(segments[2].rows, 20u);
+  EXPECT_FALSE(segments[2].has_graph);
+}
+
+TEST(SegmentedIndexTest, DecayedSegmentsAreRewrittenWithoutTheDead) {
+  ManualExecutor executor;
+  auto index = Create(Options(4, 100), &executor);
+  const ClusteredVectors data = MakeClusteredVectors(100, 4, 1, 5);
+  for (Slot slot = 0; slot < 100; ++slot) {
+    ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+  }
+  executor.RunAll();
+  for (Slot slot = 0; slot < 25; ++slot) {
+    ASSERT_THAT(index->Remove(slot), IsOk());
+  }
+  EXPECT_EQ(executor.RunAll(), 0u);
+  ASSERT_THAT(index->Remove(25), IsOk());
+  EXPECT_GT(executor.RunAll(), 0u);
+  EXPECT_THAT(index->segments(), SizeIs(1));
+  EXPECT_EQ(index->segments()[0].rows, 74u);
+  EXPECT_EQ(index->segments()[0].dead, 0u);
+  for (Slot slot = 26; slot < 100; ++slot) {
+    ASSERT_THAT(index->Remove(slot), IsOk());
+  }
+  executor.RunAll();
+  EXPECT_THAT(index->segments(), IsEmpty());
+}
+
+TEST(SegmentedIndexTest, CompactLeavesGraphsOnlyWithinTheSizeLimit) {
+  SegmentedIndexOptions options = Options(4, 50);
+  options.segment_rows_max = 150;
+  auto index = Create(options, nullptr);
+  const ClusteredVectors data = MakeClusteredVectors(430, 4, 1, 5);
+  for (Slot slot = 0; slot < 430; ++slot) {
+    ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+  }
+  for (Slot slot = 0; slot < 430; slot += 10) {
+    ASSERT_THAT(index->Remove(slot), IsOk());
+  }
+  ASSERT_THAT(index->Compact(), IsOk());
+  const auto segments = index->segments();
+  size_t rows = 0;
+  for (const auto& segment : segments) {
+    EXPECT_TRUE(segment.has_graph);
+    EXPECT_EQ(segment.dead, 0u);
+    EXPECT_LE(segment.rows, 150u);
+    rows += segment.rows;
+  }
+  EXPECT_EQ(rows, 387u);
+  EXPECT_LE(segments.size(), 4u);
+  ASSERT_THAT(index->Compact(), IsOk());
+  EXPECT_EQ(index->segments().size(), segments.size());
+}
+
+TEST(SegmentedIndexTest, GoesBeforeItsTaskHasRun) {
+  ManualExecutor executor;
+  auto index = Create(Options(2, 2), &executor);
+  ASSERT_THAT(index->Add(0, {1, 0}), IsOk());
+  ASSERT_THAT(index->Add(1, {0, 1}), IsOk());
+  index.reset();
+  EXPECT_EQ(executor.RunAll(), 1u);
+}
+
+TEST(SegmentedIndexTest, EqualHistoriesMakeEqualAnswers) {
+  const ClusteredVectors data = MakeClusteredVectors(2000, 16, 1, 10);
+  std::vector<std::vector<Neighbor>> answers;
+  for (int run = 0; run < 2; ++run) {
+    SegmentedIndexOptions options = Options(16, 500);
+    options.costs.scan_row = 1000;
+    auto index = Create(options, nullptr);
+    for (Slot slot = 0; slot < 2000; ++slot) {
+      ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+    }
+    ASSERT_THAT(index->Compact(), IsOk());
+    SearchOptions search;
+    search.ef = 10;
+    for (Slot slot = 0; slot < 20; ++slot) {
+      answers.push_back(*index->Search(data.rows[slot], search));
+    }
+  }
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(answers[i], answers[i + 20]);
+}
+
+TEST(SegmentedIndexTest, RefusesOptionsOutOfRange) {
+  SegmentedIndexOptions options = Options(0, 1);
+  EXPECT_THAT(
+      SegmentedIndex::Create(options, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("dimension")));
+  options.index.dimension = 2;
+  EXPECT_THAT(
+      SegmentedIndex::Create(options, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("flat_rows")));
+}
+
+// Random writes with slots that come back, and background work at random
+// moments, against an index that is obviously right.
+TEST(SegmentedIndexTest, AgreesWithTheOracleUnderChurn) {
+  for (const uint32_t seed : {1, 2, 3}) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    std::mt19937 random(seed);
+    ManualExecutor executor;
+    SegmentedIndexOptions options = Options(8, 40);
+    options.index.metric = Metric::kSquaredL2;
+    options.index.hnsw.ef_construction = 40;
+    auto index = Create(options, &executor);
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(auto oracle, FlatIndex::Create(options.index));
+    const ClusteredVectors data = MakeClusteredVectors(500, 8, seed, 5);
+    for (int step = 0; step < 3000; ++step) {
+      const Slot slot = random() % 300;
+      const std::vector<float>& vector = data.rows[random() % 500];
+      switch (random() % 10) {
+        case 0:
+          executor.RunOne();
+          break;
+        case 1: {
+          SearchOptions search;
+          search.k = 1 + random() % 30;
+          SlotSet allowed;
+          if (random() % 2) {
+            allowed = SlotSet::Range(random() % 150, 150 + random() % 150);
+            search.allowed = &allowed;
+          }
+          DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto expected,
+                                       oracle->Search(vector, search));
+          DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto found,
+                                       index->Search(vector, search));
+          // Segments this small are scanned, so answers are exact.
+          ASSERT_EQ(found, expected) << "step " << step;
+          break;
+        }
+        case 2:
+        case 3:
+        case 4:
+          EXPECT_EQ(index->Remove(slot).code(), oracle->Remove(slot).code());
+          break;
+        default:
+          EXPECT_EQ(index->Add(slot, vector).code(),
+                    oracle->Add(slot, vector).code());
+      }
+      ASSERT_EQ(index->size(), oracle->size());
+      ASSERT_EQ(index->Contains(slot), oracle->Contains(slot));
+    }
+    ASSERT_THAT(index->Compact(), IsOk());
+    SearchOptions search;
+    search.k = 300;
+    EXPECT_EQ(*index->Search(data.rows[0], search),
+              *oracle->Search(data.rows[0], search));
+  }
+}
+
+// Two writers over slots of their own, searches and background work at once.
+// A slot in the upper half is never touched: it must be found all the time.
+TEST(SegmentedIndexTest, SearchesWritesAndBuildingRunAtOnce) {
+  constexpr uint32_t kDimension = 8;
+  constexpr Slot kChurned = 400;
+  constexpr Slot kStable = 100;
+  ThreadPool executor({.name = "index", .threads = 2});
+  SegmentedIndexOptions options = Options(kDimension, 100);
+  options.index.hnsw.ef_construction = 20;
+  options.costs.scan_row = 1e6;  // walk the graphs
+  auto index = Create(options, &executor);
+  const ClusteredVectors data = MakeClusteredVectors(1000, kDimension, 1, 5);
+  for (Slot slot = 0; slot < kStable; ++slot) {
+    ASSERT_THAT(index->Add(kChurned + slot, data.rows[slot]), IsOk());
+  }
+  std::atomic<bool> writing{true};
+  std::vector<std::thread> threads;
+  for (uint32_t writer = 0; writer < 2; ++writer) {
+    threads.emplace_back([&, writer] {
+      std::mt19937 random(writer);
+      for (int step = 0; step < 500; ++step) {
+        const Slot slot = random() % (kChurned / 2) * 2 + writer;
+        if (index->Contains(slot)) {
+          EXPECT_THAT(index->Remove(slot), IsOk());
+        } else {
+          EXPECT_THAT(index->Add(slot, data.rows[random() % 1000]), IsOk());
+        }
+      }
+    });
+  }
+  const SlotSet stable = SlotSet::Range(kChurned, kChurned + kStable);
+  for (uint32_t reader = 0; reader < 2; ++reader) {
+    threads.emplace_back([&, reader] {
+      std::mt19937 random(100 + reader);
+      while (writing) {
+        SearchOptions search;
+        search.k = 20;
+        if (random() % 2) search.allowed = &stable;
+        const auto found = index->Search(data.rows[random() % 1000], search);
+        ASSERT_THAT(found, IsOk());
+        EXPECT_EQ(found->size(), 20u);
+        EXPECT_TRUE(std::is_sorted(found->begin(), found->end()));
+        std::map<Slot, int> times;
+        for (const Neighbor& neighbor : *found) ++times[neighbor.slot];
+        EXPECT_EQ(times.size(), found->size()) << "a slot twice";
+        if (search.allowed) {
+          EXPECT_THAT(*found,
+                      Each(Field(&Neighbor::slot, ::testing::Ge(kChurned))));
+        }
+      }
+    });
+  }
+  threads[0].join();
+  threads[1].join();
+  ASSERT_THAT(index->Compact(), IsOk());
+  writing = false;
+  threads[2].join();
+  threads[3].join();
+  EXPECT_GT(index->segments().size(), 0u);
+}
+
+}  // namespace
+}  // namespace diptych::storage

@@ -1,0 +1,53 @@
+#include "storage/index/slot_set.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace diptych::storage {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(SlotSetTest, HoldsWhatWasAddedInOrder) {
+  SlotSet set = {7, 3, 7, 4'000'000'000u};
+  set.Add(5);
+  EXPECT_THAT(set.ToVector(), ElementsAre(3, 5, 7, 4'000'000'000u));
+  EXPECT_EQ(set.Count(), 4u);
+  EXPECT_TRUE(set.Contains(5));
+  EXPECT_TRUE(set.Remove(5));
+  EXPECT_FALSE(set.Remove(5));
+  EXPECT_FALSE(set.Contains(5));
+}
+
+TEST(SlotSetTest, CombinesSets) {
+  SlotSet both = SlotSet::Range(10, 20);
+  both &= SlotSet::Range(15, 30);
+  EXPECT_EQ(both, SlotSet::Range(15, 20));
+  SlotSet either = {1};
+  either |= {2};
+  EXPECT_EQ(either, (SlotSet{1, 2}));
+  either -= {1};
+  EXPECT_EQ(either, SlotSet{2});
+  EXPECT_EQ(SlotSet::Range(10, 20).IntersectionCount(SlotSet::Range(15, 30)),
+            5u);
+}
+
+TEST(SlotSetTest, EmptyRangesAndSetsVisitNothing) {
+  EXPECT_TRUE(SlotSet::Range(5, 5).empty());
+  EXPECT_THAT(SlotSet().ToVector(), IsEmpty());
+  SlotSet().ForEach([](Slot) { FAIL(); });
+  SlotSet().ForEachFrom(0, [](Slot) { return true; });
+}
+
+TEST(SlotSetTest, VisitsFromASlotOnUntilToldToStop) {
+  std::vector<Slot> visited;
+  SlotSet::Range(0, 200'000).ForEachFrom(99'999, [&](Slot slot) {
+    visited.push_back(slot);
+    return visited.size() < 3;
+  });
+  EXPECT_THAT(visited, ElementsAre(99'999, 100'000, 100'001));
+}
+
+}  // namespace
+}  // namespace diptych::storage

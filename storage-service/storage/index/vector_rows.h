@@ -1,0 +1,81 @@
+// The vectors of one segment: rows that are appended, never moved, and marked
+// dead when removed.
+//
+// Operation: a row is a vector as its VectorEncoding keeps it. Rows lie in
+// chunks of some 256 KiB, each row aligned to a cache
+// line, so that growing neither copies nor invalidates what readers hold. A
+// graph refers to the rows where they lie.
+// Concurrency: one writer at a time (Append); MarkDead and const methods from
+// any thread. A reader may look at rows below a count() that it has seen.
+// Limits: the capacity is fixed at construction; memory is taken chunk by
+// chunk.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "storage/index/slot_set.h"
+
+namespace diptych::storage {
+
+class VectorRows {
+ public:
+  VectorRows(size_t row_bytes, size_t capacity);
+
+  // Copies row_bytes() bytes. There must be room.
+  void Append(Slot slot, const void* row);
+  // True if the row was live.
+  bool MarkDead(size_t row);
+
+  size_t capacity() const { return capacity_; }
+  size_t count() const { return count_.load(std::memory_order_acquire); }
+  size_t dead_count() const {
+    return dead_count_.load(std::memory_order_acquire);
+  }
+  size_t row_bytes() const { return row_bytes_; }
+
+  const std::byte* row(size_t row) const {
+    return chunks_[row >> chunk_shift_].get() +
+           (row & (rows_per_chunk() - 1)) * stride_;
+  }
+  Slot slot(size_t row) const { return slots_[row]; }
+  bool IsDead(size_t row) const {
+    return (dead_[row / 64].load(std::memory_order_acquire) >> (row % 64)) & 1;
+  }
+  // Asks for a row's vector before it is needed: the processor does not foresee
+  // rows in random order.
+  void Prefetch(size_t row) const {
+    const char* address = reinterpret_cast<const char*>(this->row(row));
+    for (size_t offset = 0; offset < prefetch_bytes_; offset += 64) {
+      __builtin_prefetch(address + offset);
+    }
+  }
+
+  size_t memory_bytes() const;
+
+ private:
+  struct FreeAligned {
+    void operator()(std::byte* chunk) const {
+      ::operator delete(chunk, std::align_val_t(64));
+    }
+  };
+
+  size_t rows_per_chunk() const { return size_t{1} << chunk_shift_; }
+
+  const size_t row_bytes_;
+  const size_t capacity_;
+  const size_t stride_;          // bytes from row to row
+  const size_t prefetch_bytes_;  // of a row; the rest follows by itself
+  size_t chunk_shift_ = 0;       // rows per chunk = 2^this
+  std::vector<std::unique_ptr<std::byte, FreeAligned>> chunks_;  // all in place
+  std::unique_ptr<Slot[]> slots_;
+  std::unique_ptr<std::atomic<uint64_t>[]> dead_;
+  std::atomic<size_t> count_{0};
+  std::atomic<size_t> dead_count_{0};
+};
+
+}  // namespace diptych::storage

@@ -1,0 +1,53 @@
+// The record store on LMDB (http://www.lmdb.tech/doc/).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "storage/record/record_store.h"
+
+namespace diptych::storage {
+
+struct LmdbOptions {
+  // Address space to begin with. It costs neither memory nor disk.
+  uint64_t map_bytes = uint64_t{1} << 30;
+  // The store never grows beyond this.
+  uint64_t map_bytes_max = uint64_t{1} << 40;
+  // Reads at one moment.
+  uint32_t readers_max = 1024;
+};
+
+// Operation: one LMDB environment in a directory of its own (data.mdb,
+// lock.mdb), which is made if need be. Commits are synchronous: fsync before
+// OK. When the map is full, the transaction is given up, the store waits until
+// none of its reads is alive, doubles the map and runs the write again.
+// Concurrency: as RecordStore. A directory may be open once per process, and by
+// one process (DirectoryLock of the data directory sees to that).
+// Limits: LmdbOptions.
+class LmdbRecordStore final : public RecordStore {
+ public:
+  // RESOURCE_EXHAUSTED: no disk or address space. PERMISSION_DENIED.
+  // DATA_LOSS: the file is not an LMDB file, or damaged.
+  static absl::StatusOr<std::unique_ptr<LmdbRecordStore>> Open(
+      const std::filesystem::path& directory, const LmdbOptions& options);
+  // All transactions must have ended.
+  ~LmdbRecordStore() override;
+
+  absl::StatusOr<std::unique_ptr<ReadTransaction>> BeginRead() override;
+  absl::Status RunWrite(
+      absl::FunctionRef<absl::Status(WriteTransaction&)> write) override;
+  uint64_t size_bytes() const override;
+
+  // For tests and metrics.
+  uint64_t map_bytes() const;
+
+ private:
+  class Environment;
+  explicit LmdbRecordStore(std::unique_ptr<Environment> environment);
+
+  const std::unique_ptr<Environment> environment_;
+};
+
+}  // namespace diptych::storage

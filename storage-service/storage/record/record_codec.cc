@@ -1,0 +1,359 @@
+#include "storage/record/record_codec.h"
+
+#include <xxhash.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+#include "storage/record/byte_codec.h"
+#include "storage/record/property_codec.h"
+
+namespace diptych::storage {
+namespace {
+
+constexpr size_t kChecksumBytes = sizeof(uint64_t);
+
+uint64_t Checksum(absl::string_view key, absl::string_view bytes) {
+  const uint64_t seed = XXH3_64bits(key.data(), key.size());
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+absl::string_view TableName(Table table) {
+  switch (table) {
+    case Table::kMeta:
+      return "meta";
+    case Table::kCollections:
+      return "collections";
+    case Table::kObjects:
+      return "objects";
+    case Table::kIds:
+      return "ids";
+    case Table::kVectors:
+      return "vectors";
+    case Table::kImages:
+      return "images";
+    case Table::kImageReferences:
+      return "image_references";
+  }
+  return "unknown";
+}
+
+absl::Status Damaged(Table table, absl::string_view key,
+                     absl::string_view what) {
+  return absl::DataLossError(absl::StrCat(
+      "a stored record is damaged (", what,
+      "); restore it from a copy, or delete it and write it again: table ",
+      TableName(table), ", key 0x", absl::BytesToHexString(key)));
+}
+
+// Decodes one payload with `read`, which must consume all of it.
+template <typename T, typename Read>
+absl::StatusOr<T> Decode(RecordKind kind, Table table, absl::string_view key,
+                         absl::string_view record, Read read) {
+  DIPTYCH_ASSIGN_OR_RETURN(absl::string_view payload,
+                           OpenRecord(kind, table, key, record));
+  ByteReader reader(payload);
+  T value{};
+  if (!read(reader, value) || !reader.empty()) {
+    return Damaged(table, key, "its content has another form than its kind");
+  }
+  return value;
+}
+
+void WriteFields(const std::vector<WeightedField>& fields, ByteWriter& writer) {
+  writer.Integer(static_cast<uint32_t>(fields.size()));
+  for (const WeightedField& field : fields) {
+    writer.String(field.property);
+    writer.Double(field.weight);
+  }
+}
+
+bool ReadFields(ByteReader& reader, std::vector<WeightedField>& fields) {
+  uint32_t count;
+  if (!reader.Integer(count)) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    WeightedField field;
+    if (!reader.String(field.property) || !reader.Double(field.weight)) {
+      return false;
+    }
+    fields.push_back(std::move(field));
+  }
+  return true;
+}
+
+void WriteSpace(const VectorSpace& space, ByteWriter& writer) {
+  writer.String(space.name);
+  writer.Integer(static_cast<uint8_t>(space.metric));
+  writer.Integer(space.dimension);
+  writer.Integer(space.hnsw.max_neighbors);
+  writer.Integer(space.hnsw.ef_construction);
+  writer.Integer(space.hnsw.ef_search);
+  writer.Integer(static_cast<uint8_t>(space.precision));
+  writer.Integer(static_cast<uint8_t>(space.has_vectorizer));
+  writer.String(space.vectorizer.model);
+  WriteFields(space.vectorizer.text_fields, writer);
+  WriteFields(space.vectorizer.image_fields, writer);
+}
+
+bool ReadSpace(ByteReader& reader, VectorSpace& space) {
+  uint8_t metric, precision;
+  if (!reader.String(space.name) || !reader.Integer(metric) ||
+      !reader.Integer(space.dimension) ||
+      !reader.Integer(space.hnsw.max_neighbors) ||
+      !reader.Integer(space.hnsw.ef_construction) ||
+      !reader.Integer(space.hnsw.ef_search) || !reader.Integer(precision) ||
+      !reader.Bool(space.has_vectorizer) ||
+      !reader.String(space.vectorizer.model) ||
+      !ReadFields(reader, space.vectorizer.text_fields) ||
+      !ReadFields(reader, space.vectorizer.image_fields)) {
+    return false;
+  }
+  if (metric < 1 || metric > 3 || precision < 1 || precision > 3) return false;
+  space.metric = static_cast<Metric>(metric);
+  space.precision = static_cast<VectorPrecision>(precision);
+  return true;
+}
+
+std::string ObjectPayload(const ObjectRecord& object) {
+  ByteWriter writer;
+  writer.String(object.id);
+  writer.Integer(object.create_time.unix_microseconds);
+  writer.Integer(object.update_time.unix_microseconds);
+  WriteProperties(object.properties, writer);
+  writer.Integer(static_cast<uint8_t>(object.vectors.size()));
+  for (const ObjectRecord::VectorEntry& entry : object.vectors) {
+    writer.Integer(entry.space);
+    writer.Integer(entry.dimension);
+    writer.Integer(static_cast<uint8_t>(entry.made));
+  }
+  return std::move(writer).Take();
+}
+
+}  // namespace
+
+std::string SealRecord(RecordKind kind, absl::string_view key,
+                       absl::string_view payload) {
+  std::string record;
+  record.reserve(1 + payload.size() + kChecksumBytes);
+  record.push_back(static_cast<char>(kind));
+  record.append(payload.data(), payload.size());
+  const uint64_t checksum = Checksum(key, record);
+  record.append(reinterpret_cast<const char*>(&checksum), kChecksumBytes);
+  return record;
+}
+
+absl::StatusOr<absl::string_view> OpenRecord(RecordKind kind, Table table,
+                                             absl::string_view key,
+                                             absl::string_view record) {
+  if (record.size() < 1 + kChecksumBytes) {
+    return Damaged(table, key, "it is cut short");
+  }
+  const absl::string_view body =
+      record.substr(0, record.size() - kChecksumBytes);
+  uint64_t checksum;
+  std::memcpy(&checksum, record.data() + body.size(), kChecksumBytes);
+  if (checksum != Checksum(key, body)) {
+    return Damaged(table, key, "its checksum does not match");
+  }
+  if (static_cast<uint8_t>(body[0]) != static_cast<uint8_t>(kind)) {
+    return Damaged(table, key, "it is of another kind");
+  }
+  return body.substr(1);
+}
+
+std::string EncodeFormat(absl::string_view key, uint32_t version) {
+  ByteWriter writer;
+  writer.Integer(version);
+  return SealRecord(RecordKind::kFormat, key, writer.bytes());
+}
+
+absl::StatusOr<uint32_t> DecodeFormat(absl::string_view key,
+                                      absl::string_view record) {
+  return Decode<uint32_t>(RecordKind::kFormat, Table::kMeta, key, record,
+                          [](ByteReader& reader, uint32_t& version) {
+                            return reader.Integer(version);
+                          });
+}
+
+std::string EncodeNumber(absl::string_view key, uint64_t number) {
+  ByteWriter writer;
+  writer.Integer(number);
+  return SealRecord(RecordKind::kNumber, key, writer.bytes());
+}
+
+absl::StatusOr<uint64_t> DecodeNumber(absl::string_view key,
+                                      absl::string_view record) {
+  return Decode<uint64_t>(RecordKind::kNumber, Table::kMeta, key, record,
+                          [](ByteReader& reader, uint64_t& number) {
+                            return reader.Integer(number);
+                          });
+}
+
+std::string EncodeCollection(absl::string_view key,
+                             const Collection& collection) {
+  ByteWriter writer;
+  writer.Integer(collection.id);
+  writer.String(collection.uid);
+  writer.String(collection.spec.name);
+  writer.Integer(collection.create_time.unix_microseconds);
+  writer.Integer(collection.update_time.unix_microseconds);
+  writer.Integer(static_cast<uint8_t>(collection.spec.vector_spaces.size()));
+  for (const VectorSpace& space : collection.spec.vector_spaces) {
+    WriteSpace(space, writer);
+  }
+  WriteProperties(collection.spec.metadata, writer);
+  return SealRecord(RecordKind::kCollection, key, writer.bytes());
+}
+
+absl::StatusOr<Collection> DecodeCollection(absl::string_view key,
+                                            absl::string_view record) {
+  return Decode<Collection>(
+      RecordKind::kCollection, Table::kCollections, key, record,
+      [](ByteReader& reader, Collection& collection) {
+        uint8_t spaces;
+        if (!reader.Integer(collection.id) || !reader.String(collection.uid) ||
+            !reader.String(collection.spec.name) ||
+            !reader.Integer(collection.create_time.unix_microseconds) ||
+            !reader.Integer(collection.update_time.unix_microseconds) ||
+            !reader.Integer(spaces)) {
+          return false;
+        }
+        for (int i = 0; i < spaces; ++i) {
+          VectorSpace space;
+          if (!ReadSpace(reader, space)) return false;
+          collection.spec.vector_spaces.push_back(std::move(space));
+        }
+        return ReadProperties(reader, collection.spec.metadata);
+      });
+}
+
+std::string EncodeCounters(absl::string_view key, const Counters& counters) {
+  ByteWriter writer;
+  writer.Integer(counters.next_slot);
+  writer.Integer(counters.objects);
+  writer.Integer(counters.images);
+  return SealRecord(RecordKind::kCounters, key, writer.bytes());
+}
+
+absl::StatusOr<Counters> DecodeCounters(absl::string_view key,
+                                        absl::string_view record) {
+  return Decode<Counters>(RecordKind::kCounters, Table::kMeta, key, record,
+                          [](ByteReader& reader, Counters& counters) {
+                            return reader.Integer(counters.next_slot) &&
+                                   reader.Integer(counters.objects) &&
+                                   reader.Integer(counters.images);
+                          });
+}
+
+std::string EncodeSpaceState(absl::string_view key, const SpaceState& state) {
+  ByteWriter writer;
+  writer.Integer(state.dimension);
+  writer.String(state.model_fingerprint);
+  return SealRecord(RecordKind::kSpaceState, key, writer.bytes());
+}
+
+absl::StatusOr<SpaceState> DecodeSpaceState(absl::string_view key,
+                                            absl::string_view record) {
+  return Decode<SpaceState>(RecordKind::kSpaceState, Table::kMeta, key, record,
+                            [](ByteReader& reader, SpaceState& state) {
+                              return reader.Integer(state.dimension) &&
+                                     reader.String(state.model_fingerprint);
+                            });
+}
+
+std::string EncodeObject(absl::string_view key, const ObjectRecord& object) {
+  return SealRecord(RecordKind::kObject, key, ObjectPayload(object));
+}
+
+size_t EncodedObjectSize(const ObjectRecord& object) {
+  return ObjectPayload(object).size();
+}
+
+absl::StatusOr<ObjectRecord> DecodeObject(absl::string_view key,
+                                          absl::string_view record) {
+  return Decode<ObjectRecord>(
+      RecordKind::kObject, Table::kObjects, key, record,
+      [](ByteReader& reader, ObjectRecord& object) {
+        uint8_t vectors;
+        if (!reader.String(object.id) ||
+            !reader.Integer(object.create_time.unix_microseconds) ||
+            !reader.Integer(object.update_time.unix_microseconds) ||
+            !ReadProperties(reader, object.properties) ||
+            !reader.Integer(vectors)) {
+          return false;
+        }
+        for (int i = 0; i < vectors; ++i) {
+          ObjectRecord::VectorEntry entry;
+          if (!reader.Integer(entry.space) ||
+              !reader.Integer(entry.dimension) || !reader.Bool(entry.made)) {
+            return false;
+          }
+          object.vectors.push_back(entry);
+        }
+        return true;
+      });
+}
+
+std::string EncodeSlot(absl::string_view key, uint32_t slot) {
+  ByteWriter writer;
+  writer.Integer(slot);
+  return SealRecord(RecordKind::kSlot, key, writer.bytes());
+}
+
+absl::StatusOr<uint32_t> DecodeSlot(absl::string_view key,
+                                    absl::string_view record) {
+  return Decode<uint32_t>(
+      RecordKind::kSlot, Table::kIds, key, record,
+      [](ByteReader& reader, uint32_t& slot) { return reader.Integer(slot); });
+}
+
+std::string EncodeVector(absl::string_view key,
+                         absl::Span<const float> vector) {
+  return SealRecord(
+      RecordKind::kVector, key,
+      absl::string_view(reinterpret_cast<const char*>(vector.data()),
+                        vector.size() * sizeof(float)));
+}
+
+absl::StatusOr<std::vector<float>> DecodeVector(absl::string_view key,
+                                                absl::string_view record,
+                                                uint32_t dimension) {
+  DIPTYCH_ASSIGN_OR_RETURN(
+      absl::string_view payload,
+      OpenRecord(RecordKind::kVector, Table::kVectors, key, record));
+  if (payload.size() != dimension * sizeof(float)) {
+    return Damaged(Table::kVectors, key, "its dimension is another");
+  }
+  std::vector<float> vector(dimension);
+  std::memcpy(vector.data(), payload.data(), payload.size());
+  return vector;
+}
+
+uint16_t VectorPieceCount(uint32_t dimension) {
+  const size_t bytes = 1 + dimension * sizeof(float) + kChecksumBytes;
+  return static_cast<uint16_t>((bytes + kVectorPieceBytes - 1) /
+                               kVectorPieceBytes);
+}
+
+std::string EncodeImageReference(absl::string_view key,
+                                 const ImageReferenceRecord& reference) {
+  ByteWriter writer;
+  writer.Integer(reference.references);
+  writer.Integer(reference.size_bytes);
+  return SealRecord(RecordKind::kImageReference, key, writer.bytes());
+}
+
+absl::StatusOr<ImageReferenceRecord> DecodeImageReference(
+    absl::string_view key, absl::string_view record) {
+  return Decode<ImageReferenceRecord>(
+      RecordKind::kImageReference, Table::kImageReferences, key, record,
+      [](ByteReader& reader, ImageReferenceRecord& reference) {
+        return reader.Integer(reference.references) &&
+               reader.Integer(reference.size_bytes);
+      });
+}
+
+}  // namespace diptych::storage

@@ -1,0 +1,37 @@
+// What the four gRPC services of storage share.
+#pragma once
+
+#include "common/concurrency/executor.h"
+#include "common/observability/metrics.h"
+#include "common/rpc/rpc_metrics.h"
+#include "common/rpc/unary_call.h"
+#include "storage/engine/engine.h"
+#include "storage/engine/vectorizer.h"
+
+namespace diptych::storage {
+
+// Everything outlives the services. The executors are apart so that calls which
+// wait for the inference service, or for the disk, never keep others from being
+// answered.
+struct ServiceEnvironment {
+  Engine& engine;
+  // Null: the server runs without an inference service.
+  Vectorizer* vectorizer;
+  // Searches and reads that need the processor and memory only.
+  Executor& reads;
+  // Searches that wait for the inference service first.
+  Executor& vectorized_reads;
+  // Writes of objects that bring their vectors, and changes of collections.
+  Executor& writes;
+  // Writes of objects whose vectors must be made first.
+  Executor& vectorized_writes;
+  MetricsRegistry& metrics;
+};
+
+// Ends a call with UNIMPLEMENTED and a message that says what is missing
+// ("ordering by a property").
+grpc::ServerUnaryReactor* NotImplemented(grpc::CallbackServerContext* context,
+                                         absl::string_view what);
+absl::Status NotImplementedStatus(absl::string_view what);
+
+}  // namespace diptych::storage
