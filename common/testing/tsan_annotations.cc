@@ -229,4 +229,15 @@ grpc_event grpc_completion_queue_next(grpc_completion_queue* queue,
   return event;
 }
 
+// What calls that block, as a synchronous client's, wait on.
+grpc_event grpc_completion_queue_pluck(grpc_completion_queue* queue, void* tag,
+                                       gpr_timespec deadline, void* reserved) {
+  static const auto original =
+      reinterpret_cast<decltype(&grpc_completion_queue_pluck)>(
+          dlsym(RTLD_NEXT, "grpc_completion_queue_pluck"));
+  const grpc_event event = original(queue, tag, deadline, reserved);
+  __tsan_acquire(&grpc_operations);
+  return event;
+}
+
 }  // extern "C"
