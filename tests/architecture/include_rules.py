@@ -70,11 +70,17 @@ FOLDERS = (
         "decoding and preprocessing are tested without any model",
     ),
     Folder(
+        "inference-service/inference/weights",
+        ("common",),
+        "formats of weight files are read and fuzzed without any model",
+    ),
+    Folder(
         "inference-service/inference/model",
         (
             "inference-service/inference/image",
             "inference-service/inference/text",
             "inference-service/inference/types",
+            "inference-service/inference/weights",
             "common",
         ),
         "a model brings its tokeniser and its preprocessing, and knows nothing of queues",
@@ -86,6 +92,7 @@ FOLDERS = (
             "inference-service/inference/model",
             "inference-service/inference/text",
             "inference-service/inference/types",
+            "inference-service/inference/weights",
             "common",
         ),
         "one implementation of the model interfaces; only main.cc chooses it",

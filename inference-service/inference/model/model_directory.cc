@@ -10,7 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
-#include "inference/model/safetensors.h"
+#include "inference/weights/weights.h"
 
 namespace diptych::inference {
 namespace {
@@ -55,8 +55,9 @@ absl::StatusOr<std::vector<std::string>> FindWeights(const fs::path& path) {
               "with safetensors"
             : "model.safetensors is missing");
   }
-  DIPTYCH_ASSIGN_OR_RETURN(std::vector<std::string> files,
-                           ParseSafetensorsIndex(*index));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      std::vector<std::string> files,
+      ParseWeightsIndex("model.safetensors.index.json", *index));
   for (std::string& file : files) {
     if (!fs::exists(path / file, error)) {
       return absl::NotFoundError(absl::StrCat(

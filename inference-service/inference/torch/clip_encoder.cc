@@ -80,7 +80,7 @@ class TextTower {
  public:
   static absl::StatusOr<TextTower> Load(const ClipTextConfig& config,
                                         int projection_dim,
-                                        const Safetensors& weights,
+                                        const Weights& weights,
                                         at::Device device) {
     const int64_t hidden = config.transformer.hidden_size;
     TextTower tower;
@@ -161,7 +161,7 @@ class ImageTower {
   static absl::StatusOr<ImageTower> Load(const ClipVisionConfig& config,
                                          const PreprocessorConfig& preprocessor,
                                          int projection_dim,
-                                         const Safetensors& weights,
+                                         const Weights& weights,
                                          at::Device device) {
     const int64_t hidden = config.transformer.hidden_size;
     const double epsilon = config.transformer.layer_norm_epsilon;
@@ -316,8 +316,7 @@ class ClipEncoder final : public Encoder {
 
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
     const ClipConfig& config, const PreprocessorConfig& preprocessor,
-    const Safetensors& weights, const ClipEncoderOptions& options,
-    ModelInfo info) {
+    const Weights& weights, const ClipEncoderOptions& options, ModelInfo info) {
   using Result = absl::StatusOr<std::unique_ptr<const Encoder>>;
   return CatchTorch([&]() -> Result {
     DIPTYCH_ASSIGN_OR_RETURN(const at::Device device,

@@ -16,7 +16,7 @@
 #include "inference/model/clip_config.h"
 #include "inference/model/device.h"
 #include "inference/model/encoder.h"
-#include "inference/model/safetensors.h"
+#include "inference/weights/weights.h"
 
 namespace diptych::inference {
 
@@ -39,7 +39,6 @@ struct ClipEncoderOptions {
 // INTERNAL            LibTorch failed
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
     const ClipConfig& config, const PreprocessorConfig& preprocessor,
-    const Safetensors& weights, const ClipEncoderOptions& options,
-    ModelInfo info);
+    const Weights& weights, const ClipEncoderOptions& options, ModelInfo info);
 
 }  // namespace diptych::inference

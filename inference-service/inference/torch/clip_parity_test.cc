@@ -64,7 +64,7 @@ TEST_P(ClipParityTest, EmbeddingsAreThoseOfThePlainForwardPass) {
   DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto config,
                                ParseClipConfig(files.config));
   DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights,
-                               Safetensors::Open(files.weight_files));
+                               Weights::Open(files.weight_files));
   DIPTYCH_ASSERT_OK_AND_ASSIGN(
       const auto encoder,
       LoadClipEncoder(config, PreprocessorConfig(), weights,

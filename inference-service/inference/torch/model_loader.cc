@@ -14,10 +14,10 @@
 #include "inference/model/clip_config.h"
 #include "inference/model/model_directory.h"
 #include "inference/model/model_fingerprint.h"
-#include "inference/model/safetensors.h"
 #include "inference/text/bpe_vocabulary.h"
 #include "inference/text/clip_tokenizer.h"
 #include "inference/torch/clip_encoder.h"
+#include "inference/weights/weights.h"
 
 namespace diptych::inference {
 namespace {
@@ -91,8 +91,8 @@ absl::StatusOr<Model> LoadParts(const std::string& path,
                              LoadPreprocessor(files, *config.vision));
     model.image_preprocessor = std::make_unique<ClipPreprocessor>(preprocessor);
   }
-  DIPTYCH_ASSIGN_OR_RETURN(const Safetensors weights,
-                           Safetensors::Open(files.weight_files));
+  DIPTYCH_ASSIGN_OR_RETURN(const Weights weights,
+                           Weights::Open(files.weight_files));
   ModelInfo info;
   info.name = options.name;
   if (info.name.empty()) {

@@ -21,7 +21,7 @@ struct Projection {
   at::Tensor bias;
 };
 
-absl::StatusOr<Projection> LoadProjection(const Safetensors& weights,
+absl::StatusOr<Projection> LoadProjection(const Weights& weights,
                                           const std::string& name, int64_t out,
                                           int64_t in, at::Device device) {
   Projection projection;
@@ -50,7 +50,7 @@ at::Tensor PooledRows(const std::vector<SequenceGroup>& groups, Pooling pooling,
 
 }  // namespace
 
-absl::StatusOr<at::Tensor> LoadTensor(const Safetensors& weights,
+absl::StatusOr<at::Tensor> LoadTensor(const Weights& weights,
                                       const std::string& name,
                                       std::vector<int64_t> shape,
                                       at::Device device) {
@@ -101,7 +101,7 @@ at::Tensor Linear::operator()(const at::Tensor& rows) const {
   return stack[0].toTensor().permute({0, 2, 3, 1}).reshape({count, out_});
 }
 
-absl::StatusOr<LayerNorm> LayerNorm::Load(const Safetensors& weights,
+absl::StatusOr<LayerNorm> LayerNorm::Load(const Weights& weights,
                                           const std::string& name, int64_t size,
                                           double epsilon, at::Device device) {
   LayerNorm norm;
@@ -119,7 +119,7 @@ at::Tensor LayerNorm::operator()(const at::Tensor& rows) const {
   return at::layer_norm(rows, {weight.size(0)}, weight, bias, epsilon);
 }
 
-absl::StatusOr<Transformer> Transformer::Load(const Safetensors& weights,
+absl::StatusOr<Transformer> Transformer::Load(const Weights& weights,
                                               const std::string& prefix,
                                               const TransformerConfig& config,
                                               Pooling pooling,
@@ -137,7 +137,7 @@ absl::StatusOr<Transformer> Transformer::Load(const Safetensors& weights,
 }
 
 absl::StatusOr<Transformer::Layer> Transformer::LoadLayer(
-    const Safetensors& weights, const std::string& prefix,
+    const Weights& weights, const std::string& prefix,
     const TransformerConfig& config, bool last, at::Device device) {
   const int64_t hidden = config.hidden_size;
   const int64_t inner = config.intermediate_size;

@@ -20,12 +20,12 @@
 
 #include "absl/status/statusor.h"
 #include "inference/model/clip_config.h"
-#include "inference/model/safetensors.h"
+#include "inference/weights/weights.h"
 
 namespace diptych::inference {
 
 // Tensor `name` as float32 on `device`.
-absl::StatusOr<at::Tensor> LoadTensor(const Safetensors& weights,
+absl::StatusOr<at::Tensor> LoadTensor(const Weights& weights,
                                       const std::string& name,
                                       std::vector<int64_t> shape,
                                       at::Device device);
@@ -54,7 +54,7 @@ struct LayerNorm {
   at::Tensor bias;
   double epsilon = 1e-5;
 
-  static absl::StatusOr<LayerNorm> Load(const Safetensors& weights,
+  static absl::StatusOr<LayerNorm> Load(const Weights& weights,
                                         const std::string& name, int64_t size,
                                         double epsilon, at::Device device);
   at::Tensor operator()(const at::Tensor& rows) const;
@@ -73,7 +73,7 @@ enum class Pooling { kFirst, kLast };
 class Transformer {
  public:
   // `prefix` names the layers: "text_model.encoder.layers".
-  static absl::StatusOr<Transformer> Load(const Safetensors& weights,
+  static absl::StatusOr<Transformer> Load(const Weights& weights,
                                           const std::string& prefix,
                                           const TransformerConfig& config,
                                           Pooling pooling, at::Device device);
@@ -98,7 +98,7 @@ class Transformer {
     Linear mlp_out;
   };
 
-  static absl::StatusOr<Layer> LoadLayer(const Safetensors& weights,
+  static absl::StatusOr<Layer> LoadLayer(const Weights& weights,
                                          const std::string& prefix,
                                          const TransformerConfig& config,
                                          bool last, at::Device device);

@@ -1,4 +1,4 @@
-#include "inference/model/safetensors.h"
+#include "inference/weights/safetensors.h"
 
 #include <cmath>
 #include <cstring>
@@ -11,6 +11,7 @@
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "gtest/gtest.h"
+#include "inference/weights/weights.h"
 
 namespace diptych::inference {
 namespace {
@@ -41,7 +42,7 @@ class SafetensorsTest : public ::testing::Test {
   }
   void ExpectRefused(const std::string& path, const std::string& message) {
     EXPECT_THAT(
-        Safetensors::Open({path}).status(),
+        Weights::Open({path}).status(),
         StatusIs(absl::StatusCode::kInvalidArgument,
                  HasSubstr("model.safetensors: is malformed: " + message)));
   }
@@ -68,7 +69,7 @@ TEST_F(SafetensorsTest, FloatsOfEveryWidthAreRead) {
             R"("s":{"dtype":"F32","shape":[],"data_offsets":[24,28]}}   )",
             BytesOf(halves) + BytesOf(brains) + BytesOf(floats) +
                 BytesOf(std::vector<float>{4.0f}));
-  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Safetensors::Open({path}));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Weights::Open({path}));
   EXPECT_TRUE(weights.Contains("h"));
   EXPECT_FALSE(weights.Contains("__metadata__"));
   EXPECT_THAT(weights.ReadFloats("h", {2, 2}),
@@ -81,10 +82,9 @@ TEST_F(SafetensorsTest, FloatsOfEveryWidthAreRead) {
 }
 
 TEST_F(SafetensorsTest, MissingFileIsNotFound) {
-  EXPECT_THAT(
-      Safetensors::Open({directory_.File("model.safetensors")}).status(),
-      StatusIs(absl::StatusCode::kNotFound,
-               HasSubstr("model.safetensors: cannot be opened")));
+  EXPECT_THAT(Weights::Open({directory_.File("model.safetensors")}).status(),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("model.safetensors: cannot be opened")));
 }
 
 TEST_F(SafetensorsTest, TruncatedAndLyingFilesAreRefused) {
@@ -128,14 +128,15 @@ TEST_F(SafetensorsTest, TensorOfAnotherShapeOrTypeIsRefused) {
       Write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
             R"("i":{"dtype":"I64","shape":[1],"data_offsets":[8,16]}})",
             std::string(16, '\0'));
-  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Safetensors::Open({path}));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Weights::Open({path}));
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(weights.ReadFloats("a", {1, 2}),
               StatusIs(code, HasSubstr("tensor a must have shape [1,2] by "
                                        "config.json; it has [2]")));
-  EXPECT_THAT(weights.ReadFloats("i", {1}),
-              StatusIs(code, HasSubstr("must be of type F32, F16 or BF16; it "
-                                       "is I64")));
+  EXPECT_THAT(
+      weights.ReadFloats("i", {1}),
+      StatusIs(code, HasSubstr("must be of type F64, F32, F16 or BF16; it "
+                               "is I64")));
   EXPECT_THAT(weights.ReadFloats("c", {1}),
               StatusIs(code, HasSubstr("the weights lack tensor c")));
 }
@@ -145,7 +146,7 @@ TEST_F(SafetensorsTest, ValueThatIsNotFiniteIsRefused) {
                             -std::numeric_limits<float>::infinity()}) {
     const std::string path = Write(Header("F32", "[2]", "[0,8]"),
                                    BytesOf(std::vector<float>{1, value}));
-    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Safetensors::Open({path}));
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Weights::Open({path}));
     EXPECT_THAT(
         weights.ReadFloats("a", {2}),
         StatusIs(absl::StatusCode::kInvalidArgument,
@@ -160,29 +161,31 @@ TEST_F(SafetensorsTest, ShardsAreOneSetOfTensors) {
   const std::string b =
       Write(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
             BytesOf(std::vector<float>{2}), "2.safetensors");
-  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Safetensors::Open({a, b}));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto weights, Weights::Open({a, b}));
   EXPECT_THAT(weights.ReadFloats("b", {1}), IsOkAndHolds(ElementsAre(2)));
-  EXPECT_THAT(Safetensors::Open({a, a}).status(),
+  EXPECT_THAT(Weights::Open({a, a}).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("another file holds tensor a too")));
 }
 
-TEST(SafetensorsIndexTest, FilesAreNamedOnceAndSorted) {
-  EXPECT_THAT(ParseSafetensorsIndex(
-                  R"({"metadata": {}, "weight_map": {"a": "2.safetensors",
+TEST(WeightsIndexTest, FilesAreNamedOnceAndSorted) {
+  EXPECT_THAT(
+      ParseWeightsIndex("model.safetensors.index.json",
+                        R"({"metadata": {}, "weight_map": {"a": "2.safetensors",
               "b": "1.safetensors", "c": "2.safetensors"}})"),
-              IsOkAndHolds(ElementsAre("1.safetensors", "2.safetensors")));
+      IsOkAndHolds(ElementsAre("1.safetensors", "2.safetensors")));
 }
 
-TEST(SafetensorsIndexTest, FilesElsewhereAreRefused) {
+TEST(WeightsIndexTest, FilesElsewhereAreRefused) {
   for (const char* name : {"../x", "/etc/passwd", "a/b", "..", ""}) {
-    EXPECT_THAT(ParseSafetensorsIndex(
+    EXPECT_THAT(ParseWeightsIndex(
+                    "model.safetensors.index.json",
                     absl::StrCat(R"({"weight_map": {"a": ")", name, "\"}}")),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("names a file outside the directory")));
   }
   EXPECT_THAT(
-      ParseSafetensorsIndex("{}"),
+      ParseWeightsIndex("model.safetensors.index.json", "{}"),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("weight_map")));
 }
 
