@@ -21,9 +21,19 @@
 
 namespace diptych::storage {
 
+// What the values are drawn for.
+enum class RandomValues {
+  // Everything that the types can hold.
+  kAny,
+  // What a request may carry: no NaN, no time before the year 1 or after 9999.
+  kOfRequests,
+};
+
 class RandomFilters {
  public:
-  explicit RandomFilters(uint64_t seed) : random_(seed) {}
+  explicit RandomFilters(uint64_t seed,
+                         RandomValues values = RandomValues::kAny)
+      : random_(seed), values_(values) {}
 
   size_t Below(size_t end) { return random_() % end; }
   bool Chance(double share) {
@@ -58,11 +68,12 @@ class RandomFilters {
 
   std::string Id() { return Pick({"id-0", "id-1", "it's", "Ω", "id-4"}); }
 
- private:
   template <typename T>
   T PickFrom(const std::vector<T>& pool) {
     return pool[Below(pool.size())];
   }
+
+ private:
   std::string Pick(const std::vector<std::string>& pool) {
     return PickFrom(pool);
   }
@@ -88,6 +99,8 @@ class RandomFilters {
                              1e300, 5e-324, kInfinity, -kInfinity});
   }
   Timestamp Time() {
+    if (values_ == RandomValues::kOfRequests)
+      return {PickFrom<int64_t>({-1, 0, 1, 1'767'225'600'000'000})};
     return {PickFrom<int64_t>({-1, 0, 1, 1'767'225'600'000'000,
                                std::numeric_limits<int64_t>::max(),
                                std::numeric_limits<int64_t>::min()})};
@@ -112,8 +125,9 @@ class RandomFilters {
       case 2:
         return Integer();
       case 3:
-        return Chance(0.1) ? std::numeric_limits<double>::quiet_NaN()
-                           : Double();
+        return values_ == RandomValues::kAny && Chance(0.1)
+                   ? std::numeric_limits<double>::quiet_NaN()
+                   : Double();
       case 4:
         return Time();
       case 5:
@@ -191,6 +205,7 @@ class RandomFilters {
   }
 
   std::mt19937_64 random_;
+  const RandomValues values_;
 };
 
 }  // namespace diptych::storage

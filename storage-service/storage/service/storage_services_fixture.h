@@ -66,6 +66,21 @@ class StorageServicesTest : public ::testing::Test {
         vectorized_reads_({.name = "vec-reads", .threads = 1}),
         writes_({.name = "writes", .threads = 2}),
         vectorized_writes_({.name = "vec-writes", .threads = 1}) {
+    Start();
+  }
+
+  // The server ends and another begins on the same data.
+  void Restart() {
+    server_.reset();
+    admin_service_.reset();
+    search_service_.reset();
+    object_service_.reset();
+    collection_service_.reset();
+    engine_.reset();
+    Start();
+  }
+
+  void Start() {
     LocalEngineOptions options;
     options.data_directory = directory_.path();
     options.vectorizer = &vectorizer_;
