@@ -47,18 +47,12 @@ find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
 add_library(hnswlib INTERFACE)
 target_include_directories(hnswlib SYSTEM INTERFACE "${HNSWLIB_INCLUDE_DIR}")
 
-# OpenCV 4.6: decodes images. Included by one adapter only; resampling is our own (docs/decisions).
-# Found by hand, because OpenCVConfig.cmake lies in libopencv-dev, which pulls in some hundred packages more.
-find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
-add_library(opencv INTERFACE)
-target_include_directories(opencv SYSTEM INTERFACE "${OPENCV_INCLUDE_DIR}")
-foreach(module imgcodecs imgproc core)
-  find_library(OPENCV_${module}_LIBRARY opencv_${module} REQUIRED)
-  target_link_libraries(opencv INTERFACE "${OPENCV_${module}_LIBRARY}")
-endforeach()
-
-# libjpeg-turbo 2.1: decodes JPEG, since OpenCV converts CMYK in another way than Pillow and hides truncated data.
+# libjpeg-turbo 2.1, libpng 1.6, libwebp 1.2 (with libwebpdemux), libtiff 4.5, giflib 5.2: decode what their names say.
 find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(TIFF REQUIRED)
+find_package(GIF 5.2 REQUIRED)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 
 # ICU 72: Unicode normalisation, case and categories in the tokenisers.
 find_package(ICU REQUIRED COMPONENTS uc i18n)

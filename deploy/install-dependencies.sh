@@ -17,7 +17,7 @@ build_packages=(
   libabsl-dev libgrpc++-dev libprotobuf-dev
   libcli11-dev libcpp-httplib-dev libspdlog-dev nlohmann-json3-dev prometheus-cpp-dev
   libhnswlib-dev liblmdb-dev libroaring-dev
-  libicu-dev libjpeg62-turbo-dev libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
+  libgif-dev libicu-dev libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev
   libre2-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev
   libtorch-dev libgflags-dev libgoogle-glog-dev
   libopenblas0-openmp # LibTorch's matrix products: several times the speed of the reference BLAS
@@ -44,7 +44,8 @@ runtime_packages_inference=(
   ca-certificates
   libabsl20220623 libgrpc++1.51 libprotobuf32
   libcpp-httplib0.11 libprometheus-cpp-core1.0 libspdlog1.10
-  libicu72 libjpeg62-turbo libopencv-core406 libopencv-imgcodecs406 libopencv-imgproc406 libre2-9 libssl3 libxxhash0
+  libgif7 libicu72 libjpeg62-turbo libpng16-16 libtiff6 libwebp7 libwebpdemux2
+  libre2-9 libssl3 libxxhash0
   libzstd1 zlib1g
 )
 runtime_packages_torch=(libtorch1.13 libopenblas0-openmp)

@@ -195,16 +195,22 @@ LIBRARIES = (
         "its headers cost half a minute per file, it throws, and sanitizer builds do without it",
     ),
     Library(
-        "OpenCV",
-        re.compile(r"^opencv2/"),
-        ("inference-service/inference/image",),
-        "it throws, and its resampling is not the one that models were trained with",
-    ),
-    Library(
         "libjpeg",
         re.compile(r"^(jpeglib|jerror|turbojpeg)\.h$"),
         ("inference-service/inference/image",),
         "its errors are long jumps",
+    ),
+    Library(
+        "libpng",
+        re.compile(r"^png\.h$"),
+        ("inference-service/inference/image",),
+        "its errors are long jumps",
+    ),
+    Library(
+        "the image codecs",
+        re.compile(r"^(webp/.*|tiffio\.h|gif_lib\.h)$"),
+        ("inference-service/inference/image",),
+        "what they make of a picture must be what Pillow makes of it, which one folder sees to",
     ),
     Library(
         "ICU",

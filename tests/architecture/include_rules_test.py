@@ -49,9 +49,9 @@ PLANTED = {
         {"inference-service/inference/pipeline/a.cc": "#include <ATen/ATen.h>\n"},
         "LibTorch belongs to",
     ),
-    "OpenCV outside its adapter": (
-        {"inference-service/inference/service/a.cc": '#include "opencv2/core.hpp"\n'},
-        "OpenCV belongs to",
+    "libpng outside its adapter": (
+        {"inference-service/inference/service/a.cc": '#include <png.h>\n'},
+        "libpng belongs to",
     ),
     "cpp-httplib outside its adapter": (
         {"storage-service/storage/service/a.cc": '#include "httplib.h"\n'},

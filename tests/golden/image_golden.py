@@ -3,8 +3,8 @@
 
 Draws pictures of every kind that the inference service decodes, writes them to a
 folder, and beside them golden.json: for each file the SHA-256 of the RGB bytes of
-Image.open(file).convert("RGB"), and of what CLIPImageProcessor (the one built on
-Pillow) makes of it before rescaling. The C++ test reads the same files and must
+Image.open(file).convert("RGB"), of the same turned upright, and of what
+CLIPImageProcessor (the one built on Pillow) makes of it before rescaling. The C++ test reads the same files and must
 get the same bytes.
 
   image_golden.py fixtures DIR             the small set that is committed
@@ -17,13 +17,15 @@ same Pillow; the committed set was made with Debian 12's Pillow 9.4.
 
 import argparse
 import hashlib
+import io
 import json
 import pathlib
 import struct
-import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+
+from picture_files import bmp_bytes, draw, gif_bytes, png_bytes, tiff_bytes
 
 # Every processor is a preprocessor_config.json, as a model directory has it.
 PROCESSORS = {
@@ -109,14 +111,23 @@ def digest(pixels):
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
+def upright_of(image):
+    # A TIFF is turned when it is loaded, and would be turned a second time.
+    if image.format == "TIFF":
+        return image.convert("RGB")
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
 def golden_case(folder, name):
     image = Image.open(folder / name)
+    upright = upright_of(image)
     image = image.convert("RGB")
     return {
         "file": name,
         "width": image.width,
         "height": image.height,
         "decoded": digest(np.asarray(image)),
+        "upright": digest(np.asarray(upright)),
         "preprocessed": {
             key: digest(center_crop(np.asarray(resize(image, config)), config))
             for key, config in PROCESSORS.items()
@@ -134,61 +145,6 @@ def write_golden(output, folder, names):
 
 
 # --- pictures ---------------------------------------------------------------
-
-
-def draw(random, width, height, channels):
-    """Smooth waves with hard-edged discs and some noise: all that a codec or a
-    filter can get wrong shows."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
-    planes = []
-    for _ in range(channels):
-        fx, fy, phase = random.uniform(0.005, 0.4, 3)
-        planes.append(127 + 90 * np.sin(fx * x + fy * y + 10 * phase))
-    pixels = np.stack(planes, -1)
-    for _ in range(4):
-        cx, cy = random.uniform(0, width), random.uniform(0, height)
-        radius = random.uniform(0.05, 0.3) * min(width, height)
-        disc = (x - cx) ** 2 + (y - cy) ** 2 < radius**2
-        pixels[disc] = random.uniform(0, 255, channels)
-    pixels += random.normal(0, random.choice([0.0, 6.0]), pixels.shape)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
-
-
-ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-
-
-def png_bytes(samples, depth, colour_type, interlaced=False, chunks=()):
-    """A PNG written by hand, for the kinds that Pillow cannot write: 16-bit
-    colour, 2 and 4 bits of grey, interlaced."""
-    height, width = samples.shape[:2]
-
-    def rows_of(part):
-        raw = b""
-        for row in part:
-            values = row.reshape(-1)
-            if depth == 16:
-                raw += b"\0" + values.astype(">u2").tobytes()
-            elif depth == 8:
-                raw += b"\0" + values.astype(np.uint8).tobytes()
-            else:
-                bits = ((values[:, None] >> np.arange(depth - 1, -1, -1)) & 1).astype(np.uint8)
-                raw += b"\0" + np.packbits(bits.reshape(-1)).tobytes()
-        return raw
-
-    if interlaced:
-        parts = [samples[y0::dy, x0::dx] for x0, y0, dx, dy in ADAM7]
-        raw = b"".join(rows_of(part) for part in parts if part.size)
-    else:
-        raw = rows_of(samples)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, int(interlaced))
-    result = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-    for kind, data in chunks:
-        result += chunk(kind, data)
-    return result + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
 
 
 def save(image, path, **options):
@@ -283,6 +239,120 @@ KINDS = {
     "tiff_grey_deflate": (".tif", lambda r, p, w, h: save(grey(r, w, h), p, compression="tiff_adobe_deflate")),
 }
 
+# Kinds that came later, so that the files of those above stay as they are.
+LATER_KINDS = {
+    "gif_palette": (".gif", lambda r, p, w, h: save(palette(r, w, h, int(r.choice([2, 16, 256]))), p)),
+    "gif_grey": (".gif", lambda r, p, w, h: save(grey(r, w, h), p)),
+    "gif_interlaced": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, interlaced=True))),
+    "gif_transparent": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, transparent=3))),
+    "gif_inset": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, inset=True))),
+    "gif_inset_transparent": (
+        ".gif",
+        lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, inset=True, transparent=5, disposal=2)),
+    ),
+    "gif_beyond_the_screen": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, beyond=True))),
+    "gif_local_palette": (
+        ".gif",
+        lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, local=True, disposal=3, inset=True)),
+    ),
+    "gif_without_palette": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, palette_bits=0))),
+    "gif_short_palette": (".gif", lambda r, p, w, h: p.write_bytes(gif_bytes(r, w, h, palette_bits=2))),
+    "gif_animated": (
+        ".gif",
+        lambda r, p, w, h: save(
+            palette(r, w, h, 32),
+            p,
+            save_all=True,
+            append_images=[palette(r, w, h, 16), palette(r, w, h, 64)],
+            disposal=2,
+        ),
+    ),
+    "webp_animated": (
+        ".webp",
+        lambda r, p, w, h: save(rgb(r, w, h), p, save_all=True, append_images=[rgb(r, w, h)], quality=60),
+    ),
+    "webp_animated_lossless": (
+        ".webp",
+        lambda r, p, w, h: save(
+            rgba(r, w, h),
+            p,
+            save_all=True,
+            append_images=[rgba(r, w, h)],
+            lossless=True,
+            background=(200, 100, 50, 255),
+        ),
+    ),
+    "webp_animated_inset": (".webp", lambda r, p, w, h: write_inset_webp(r, p, w, h)),
+    "webp_rotated": (".webp", lambda r, p, w, h: save(rgb(r, w, h), p, exif=exif_rotated(int(r.integers(2, 9))))),
+    "png_rotated": (".png", lambda r, p, w, h: save(rgb(r, w, h), p, exif=exif_rotated(int(r.integers(2, 9))))),
+    "bmp_4_bits": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 4))),
+    "bmp_1_bit_colours": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 1))),
+    "bmp_16_bits": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 16))),
+    "bmp_565": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 16, masks=(0xF800, 0x7E0, 0x1F)))),
+    "bmp_masks_32": (
+        ".bmp",
+        lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 32, masks=(0xFF0000, 0xFF00, 0xFF))),
+    ),
+    "bmp_top_down": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 24, top_down=True))),
+    "bmp_os2": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 8, os2=True))),
+    "bmp_rle": (".bmp", lambda r, p, w, h: p.write_bytes(bmp_bytes(r, w, h, 8, rle=True))),
+    "tiff_bilevel": (".tif", lambda r, p, w, h: save(grey(r, w, h).convert("1"), p)),
+    "tiff_bilevel_group4": (".tif", lambda r, p, w, h: save(grey(r, w, h).convert("1"), p, compression="group4")),
+    "tiff_palette": (".tif", lambda r, p, w, h: save(palette(r, w, h, 200), p)),
+    "tiff_grey_16_bits": (".tif", lambda r, p, w, h: save(grey16(r, w, h), p)),
+    "tiff_grey_alpha": (".tif", lambda r, p, w, h: save(Image.fromarray(draw(r, w, h, 2), "LA"), p)),
+    "tiff_rgba": (".tif", lambda r, p, w, h: save(rgba(r, w, h), p, compression="packbits")),
+    "tiff_cmyk": (".tif", lambda r, p, w, h: save(Image.fromarray(draw(r, w, h, 4), "CMYK"), p)),
+    "tiff_jpeg": (".tif", lambda r, p, w, h: save(rgb(r, w, h), p, compression="jpeg", quality=80)),
+    "tiff_jpeg_ycbcr": (".tif", lambda r, p, w, h: save(rgb(r, w, h).convert("YCbCr"), p, compression="jpeg")),
+    "tiff_rotated": (
+        ".tif",
+        lambda r, p, w, h: save(rgb(r, w, h), p, tiffinfo={274: int(r.integers(2, 9))}),
+    ),
+    "tiff_inverted": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 1), 8, 0))),
+    "tiff_inverted_4_bits": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 1), 4, 0))),
+    "tiff_grey_2_bits": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 1), 2, 1))),
+    "tiff_rgb_16_bits": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 3), 16, 2))),
+    "tiff_rgb_16_bits_big_endian": (
+        ".tif",
+        lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 3), 16, 2, order=">")),
+    ),
+    "tiff_premultiplied": (
+        ".tif",
+        lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 4), 8, 2, extra=1)),
+    ),
+    "tiff_planar": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 3), 8, 2, planar=True))),
+    "tiff_tiled": (".tif", lambda r, p, w, h: p.write_bytes(tiff_bytes(draw(r, w, h, 3), 8, 2, tile=48))),
+}
+
+
+def grey16(random, w, h):
+    return Image.fromarray(draw(random, w, h, 1)[..., 0].astype(np.uint16) * 3)
+
+
+def write_inset_webp(random, path, width, height):
+    """An animation whose first frame covers a part of the canvas only."""
+    frame_width, frame_height = max(1, width // 2), max(1, height // 2)
+    buffer = io.BytesIO()
+    rgb(random, frame_width, frame_height).save(buffer, "WEBP", quality=80)
+    pixels = buffer.getvalue()[12:]
+    left, top = (width - frame_width) // 2, (height - frame_height) // 2
+
+    def three(value):
+        return struct.pack("<I", value)[:3]
+
+    def chunk(kind, data):
+        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+    frame = three(left // 2) + three(top // 2) + three(frame_width - 1) + three(frame_height - 1) + three(40) + b"\0"
+    body = b"WEBP" + chunk(b"VP8X", b"\x02\0\0\0" + three(width - 1) + three(height - 1))
+    body += chunk(b"ANIM", bytes([10, 200, 90, 255, 0, 0]))
+    body += chunk(b"ANMF", frame + pixels) * 2
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+
+ALL_KINDS = KINDS | LATER_KINDS
+
 # Tall, wide, tiny, even and odd.
 SHAPES = [(1, 1), (3, 500), (700, 5), (17, 17), (224, 224), (48, 48), (225, 301), (640, 480), (333, 1000)]
 
@@ -292,7 +362,7 @@ def write_pictures(folder, sizes, seed):
     random = np.random.default_rng(seed)
     names = []
     for number, (kind, width, height) in enumerate(sizes):
-        suffix, write = KINDS[kind]
+        suffix, write = ALL_KINDS[kind]
         name = f"{number:03d}_{kind}_{width}x{height}{suffix}"
         write(random, folder / name, width, height)
         names.append(name)
@@ -305,12 +375,14 @@ def fixtures(folder):
         sizes.append((kind, 61 + 7 * (number % 5), 83 - 9 * (number % 4)))
     for width, height in [(1, 1), (3, 200), (211, 2), (224, 224), (299, 151)]:
         sizes.append(("jpeg_420", width, height))
+    for number, kind in enumerate(LATER_KINDS):
+        sizes.append((kind, 29 + 5 * (number % 4), 31 - 4 * (number % 3)))
     return write_pictures(folder, sizes, seed=20)
 
 
 def random_pictures(folder, count, seed):
     random = np.random.default_rng(seed)
-    kinds = list(KINDS)
+    kinds = list(ALL_KINDS)
     sizes = []
     for number in range(count):
         kind = kinds[number % len(kinds)]

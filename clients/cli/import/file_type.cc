@@ -59,13 +59,14 @@ absl::string_view PictureFormat(absl::string_view first_bytes) {
 
 bool IsSupportedPicture(absl::string_view format) {
   return format == "JPEG" || format == "PNG" || format == "WebP" ||
-         format == "BMP" || format == "TIFF";
+         format == "GIF" || format == "BMP" || format == "TIFF";
 }
 
 absl::string_view ExtensionOf(absl::string_view format) {
   if (format == "JPEG") return ".jpg";
   if (format == "PNG") return ".png";
   if (format == "WebP") return ".webp";
+  if (format == "GIF") return ".gif";
   if (format == "BMP") return ".bmp";
   if (format == "TIFF") return ".tif";
   return ".bin";

@@ -1,7 +1,7 @@
 // What a file is, by its name and its first bytes.
 //
-// Format: the signatures of JPEG, PNG, WebP (RIFF), BMP and TIFF, which are
-// what the services decode; GIF, HEIC and AVIF are recognised in order to name
+// Format: the signatures of JPEG, PNG, WebP (RIFF), GIF, BMP and TIFF, which
+// are what the services decode; HEIC and AVIF are recognised in order to name
 // them in an error.
 // Concurrency: pure functions.
 // Limits: looks at 16 bytes at most.
@@ -13,7 +13,7 @@ namespace diptych::cli {
 
 // What a name promises.
 enum class FileKind {
-  // .jpg .jpeg .png .webp .bmp .tif .tiff, and .gif .heic .avif, which are
+  // .jpg .jpeg .png .webp .gif .bmp .tif .tiff, and .heic .avif, which are
   // pictures that cannot be imported.
   kPicture,
   // .txt

@@ -38,7 +38,8 @@ TEST(FileTypeTest, SignaturesNameTheFormat) {
 
 TEST(FileTypeTest, OnlyWhatTheServicesDecodeIsSupported) {
   EXPECT_TRUE(IsSupportedPicture("WebP"));
-  EXPECT_FALSE(IsSupportedPicture("GIF"));
+  EXPECT_TRUE(IsSupportedPicture("GIF"));
+  EXPECT_FALSE(IsSupportedPicture("AVIF"));
   EXPECT_FALSE(IsSupportedPicture(""));
 }
 

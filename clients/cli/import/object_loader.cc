@@ -56,11 +56,11 @@ absl::StatusOr<std::string> ReadPicture(const std::filesystem::path& file) {
   if (format.empty()) {
     return absl::InvalidArgumentError(
         "is not a picture: its first bytes are not those of JPEG, PNG, WebP, "
-        "BMP or TIFF");
+        "GIF, BMP or TIFF");
   }
   if (!IsSupportedPicture(format)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "is ", format, "; convert it to JPEG, PNG, WebP, BMP or TIFF"));
+        "is ", format, "; convert it to JPEG, PNG, WebP, GIF, BMP or TIFF"));
   }
   return bytes;
 }

@@ -63,9 +63,11 @@ TEST_F(ObjectLoaderTest, FileThatOnlyClaimsToBeAPictureIsRefused) {
 }
 
 TEST_F(ObjectLoaderTest, UnsupportedFormatIsNamed) {
-  Add("a.gif", "GIF89a");
+  Add("a.heic", std::string("\0\0\0\x18"
+                            "ftypheic",
+                            12));
   EXPECT_THAT(LoadOnly(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                   HasSubstr("is GIF; convert it")));
+                                   HasSubstr("is HEIC; convert it")));
 }
 
 TEST_F(ObjectLoaderTest, EmptyAndOversizedFilesAreRefused) {

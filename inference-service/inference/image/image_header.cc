@@ -1,5 +1,6 @@
 #include "inference/image/image_header.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 
@@ -132,9 +133,30 @@ std::optional<Size> TiffSize(absl::string_view bytes) {
   return Size{*width, *height};
 }
 
+// Of the first frame and the screen together: a frame may be the larger one.
 std::optional<Size> GifSize(absl::string_view bytes) {
-  if (bytes.size() < 10) return std::nullopt;
-  return Size{Little16(bytes, 6), Little16(bytes, 8)};
+  if (bytes.size() < 13) return std::nullopt;
+  Size size{Little16(bytes, 6), Little16(bytes, 8)};
+  const uint32_t flags = Byte(bytes, 10);
+  size_t at = 13;
+  if ((flags & 0x80) != 0) at += size_t{6} << (flags & 7);
+  while (at < bytes.size()) {
+    if (bytes[at] == ',') {
+      if (at + 9 > bytes.size()) return std::nullopt;
+      size.width = std::max<int64_t>(
+          size.width, Little16(bytes, at + 1) + Little16(bytes, at + 5));
+      size.height = std::max<int64_t>(
+          size.height, Little16(bytes, at + 3) + Little16(bytes, at + 7));
+      return size;
+    }
+    if (bytes[at] != '!') return std::nullopt;
+    // An extension: its label, then blocks of a length and so many bytes, the
+    // last one of length 0.
+    at += 2;
+    while (at < bytes.size() && bytes[at] != 0) at += 1 + Byte(bytes, at);
+    ++at;
+  }
+  return std::nullopt;
 }
 
 std::optional<ImageFormat> Sniff(absl::string_view bytes) {
@@ -197,10 +219,11 @@ absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes) {
   if (bytes.empty()) return absl::InvalidArgumentError("image is empty");
   const std::optional<ImageFormat> format = Sniff(bytes);
   if (!format.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "image is of no known format; JPEG, PNG, WebP, BMP and TIFF are; its "
-        "first bytes are ",
-        absl::BytesToHexString(bytes.substr(0, 8))));
+    return absl::InvalidArgumentError(
+        absl::StrCat("image is of no known format; JPEG, PNG, WebP, GIF, BMP "
+                     "and TIFF are; its "
+                     "first bytes are ",
+                     absl::BytesToHexString(bytes.substr(0, 8))));
   }
   const std::optional<Size> size = SizeOf(*format, bytes);
   if (!size.has_value() || size->width < 1 || size->height < 1) {

@@ -107,11 +107,21 @@ TEST(ImageHeaderTest, TiffThatSaysItsWidthTwiceIsRefused) {
                ::testing::HasSubstr("TIFF image is malformed")));
 }
 
-TEST(ImageHeaderTest, GifSizeIsRead) {
+TEST(ImageHeaderTest, GifSizeHoldsScreenAndFirstFrame) {
+  // A comment, and a frame of 3 x 4 at (8, 2) of a screen of 10 x 20.
   ExpectHeader(
       "474946383961"
-      "0a001400",
-      ImageFormat::kGif, 10, 20);
+      "0a001400000000"
+      "21fe016100"
+      "2c0800020003000400",
+      ImageFormat::kGif, 11, 20);
+  // A palette of two colours before a frame of 30 x 4.
+  ExpectHeader(
+      "474946383961"
+      "0a001400800000"
+      "000000ffffff"
+      "2c000000001e000400",
+      ImageFormat::kGif, 30, 20);
 }
 
 TEST(ImageHeaderTest, NoPixelsIsMalformed) {

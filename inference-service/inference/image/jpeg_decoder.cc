@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "inference/image/cmyk.h"
 
 namespace diptych::inference {
 namespace {
@@ -50,22 +51,13 @@ void OnProgress(j_common_ptr info) {
   }
 }
 
-// Pillow's MULDIV255: a * b / 255, rounded (src/libImaging/ImagingUtils.h).
-int MultiplyBy255ths(int a, int b) {
-  const int product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
-// Pillow's cmyk2rgb (src/libImaging/Convert.c) of inks that are stored
-// inverted, as Adobe does and Pillow assumes of every file.
-void CmykToRgb(const uint8_t* cmyk, int pixels, uint8_t* rgb) {
+// Adobe stores inks inverted, and Pillow assumes that of every JPEG.
+void InvertedCmykToRgb(const uint8_t* cmyk, int pixels, uint8_t* rgb) {
+  const auto inverted = [&](int i) {
+    return static_cast<uint8_t>(255 - cmyk[i]);
+  };
   for (int i = 0; i < pixels; ++i, cmyk += 4, rgb += 3) {
-    const int not_black = cmyk[3];
-    for (int channel = 0; channel < 3; ++channel) {
-      const int ink = 255 - cmyk[channel];
-      rgb[channel] =
-          static_cast<uint8_t>(not_black - MultiplyBy255ths(ink, not_black));
-    }
+    CmykToRgb({inverted(0), inverted(1), inverted(2), inverted(3)}, rgb);
   }
 }
 
@@ -138,7 +130,8 @@ class JpegReader {
       JSAMPROW target = info_.num_components == 3 ? row : line;
       jpeg_read_scanlines(&info_, &target, 1);
       if (info_.num_components == 1) GreyToRgb(line, image.width(), row);
-      if (info_.num_components == 4) CmykToRgb(line, image.width(), row);
+      if (info_.num_components == 4)
+        InvertedCmykToRgb(line, image.width(), row);
     }
     jpeg_finish_decompress(&info_);
   }

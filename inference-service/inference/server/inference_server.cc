@@ -98,8 +98,10 @@ absl::Status InferenceServer::StartServing(
 absl::Status InferenceServer::LoadModels(
     const InferenceServerOptions& options,
     const std::vector<ModelSource>& sources, const ModelLoader& load_model) {
-  const ImageDecoder decode = [](absl::string_view bytes) {
-    return DecodeImage(bytes);
+  const DecodeOptions decode_options = {.exif_orientation =
+                                            options.exif_orientation};
+  const ImageDecoder decode = [decode_options](absl::string_view bytes) {
+    return DecodeImage(bytes, {}, decode_options);
   };
   for (const ModelSource& source : sources) {
     const absl::Time begin = absl::Now();

@@ -128,6 +128,10 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
                  "half")
       ->envname("DIPTYCH_QUEUE_MAX")
       ->capture_default_str();
+  app.add_flag("--exif-orientation", options.exif_orientation,
+               "Turn pictures as their EXIF orientation says; models were "
+               "trained, and other services embed, without")
+      ->envname("DIPTYCH_EXIF_ORIENTATION");
 }
 
 absl::StatusOr<std::string> FindDemoModel() {

@@ -31,6 +31,8 @@ struct InferenceServerOptions {
   int batch_max = 64;
   double batch_delay_milliseconds = 3;
   int queue_max = 1024;
+  // Pictures are turned as their EXIF orientation says.
+  bool exif_orientation = false;
 
   InferenceServerOptions();
 
