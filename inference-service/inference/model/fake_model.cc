@@ -80,6 +80,7 @@ class FakeTokenizer final : public Tokenizer {
   }
 
   int context_length() const override { return context_length_; }
+  int32_t pad_id() const override { return kEnd; }
 
  private:
   const int context_length_;

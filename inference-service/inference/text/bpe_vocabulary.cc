@@ -8,12 +8,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/status/status_macros.h"
-#include "nlohmann/json.hpp"
+#include "inference/text/json_file.h"
 
 namespace diptych::inference {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr char kBegin[] = "<|startoftext|>";
 constexpr char kEnd[] = "<|endoftext|>";
@@ -23,62 +21,46 @@ constexpr char kPatternOfAddedTokens[] =
     R"(<\|startoftext\|>|<\|endoftext\|>|)";
 
 absl::Status Unsupported(absl::string_view part, const Json& given) {
-  std::string text = given.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 200) text = text.substr(0, 200) + "...";
   return absl::InvalidArgumentError(
       absl::StrCat("tokenizer.json: ", part,
                    " is not that of a CLIP tokeniser, the only kind supported "
                    "here: ",
-                   text));
+                   JsonExcerpt(given)));
 }
-
-// The value at `key`, or null: a missing key and an explicit null mean the
-// same.
-const Json& At(const Json& object, const char* key) {
-  static const Json* const null = new Json();
-  if (!object.is_object()) return *null;
-  const auto it = object.find(key);
-  return it == object.end() ? *null : *it;
-}
-
-bool IsString(const Json& json, absl::string_view text) {
-  return json.is_string() && json.get_ref<const std::string&>() == text;
-}
-
-bool IsType(const Json& json, absl::string_view type) {
-  return IsString(At(json, "type"), type);
-}
-
-bool IsOff(const Json& json) { return json.is_null() || json == false; }
 
 absl::Status CheckNormalizer(const Json& normalizer) {
-  const Json& steps = At(normalizer, "normalizers");
+  const Json& steps = JsonAt(normalizer, "normalizers");
   const bool supported =
-      IsType(normalizer, "Sequence") && steps.is_array() && steps.size() == 3 &&
-      IsType(steps[0], "NFC") && IsType(steps[1], "Replace") &&
-      IsString(At(At(steps[1], "pattern"), "Regex"), "\\s+") &&
-      IsString(At(steps[1], "content"), " ") && IsType(steps[2], "Lowercase");
+      JsonIsType(normalizer, "Sequence") && steps.is_array() &&
+      steps.size() == 3 && JsonIsType(steps[0], "NFC") &&
+      JsonIsType(steps[1], "Replace") &&
+      JsonIsString(JsonAt(JsonAt(steps[1], "pattern"), "Regex"), "\\s+") &&
+      JsonIsString(JsonAt(steps[1], "content"), " ") &&
+      JsonIsType(steps[2], "Lowercase");
   return supported ? absl::OkStatus()
                    : Unsupported("\"normalizer\"", normalizer);
 }
 
 absl::Status ReadPreTokenizer(const Json& pre_tokenizer,
                               SpeltToken& spelt_token) {
-  const Json& steps = At(pre_tokenizer, "pretokenizers");
-  const bool two_steps = IsType(pre_tokenizer, "Sequence") &&
+  const Json& steps = JsonAt(pre_tokenizer, "pretokenizers");
+  const bool two_steps = JsonIsType(pre_tokenizer, "Sequence") &&
                          steps.is_array() && steps.size() == 2;
-  if (!two_steps || !IsType(steps[0], "Split") ||
-      !IsString(At(steps[0], "behavior"), "Removed") ||
-      At(steps[0], "invert") != true || !IsType(steps[1], "ByteLevel") ||
-      !IsOff(At(steps[1], "add_prefix_space"))) {
+  if (!two_steps || !JsonIsType(steps[0], "Split") ||
+      !JsonIsString(JsonAt(steps[0], "behavior"), "Removed") ||
+      JsonAt(steps[0], "invert") != true ||
+      !JsonIsType(steps[1], "ByteLevel") ||
+      !JsonIsOff(JsonAt(steps[1], "add_prefix_space"))) {
     return Unsupported("\"pre_tokenizer\"", pre_tokenizer);
   }
-  const Json& pattern = At(At(steps[0], "pattern"), "Regex");
-  if (IsString(pattern, kPattern)) {
+  const Json& pattern = JsonAt(JsonAt(steps[0], "pattern"), "Regex");
+  if (JsonIsString(pattern, kPattern)) {
     spelt_token = SpeltToken::kPlain;
-  } else if (IsString(pattern, absl::StrCat(kPatternOfAddedTokens, kPattern))) {
-    spelt_token = At(steps[1], "use_regex") == false ? SpeltToken::kOneWord
-                                                     : SpeltToken::kThreeWords;
+  } else if (JsonIsString(pattern,
+                          absl::StrCat(kPatternOfAddedTokens, kPattern))) {
+    spelt_token = JsonAt(steps[1], "use_regex") == false
+                      ? SpeltToken::kOneWord
+                      : SpeltToken::kThreeWords;
   } else {
     return Unsupported("the pattern of \"pre_tokenizer\"", pattern);
   }
@@ -89,16 +71,16 @@ absl::Status CheckPostProcessor(const Json& processor,
                                 const BpeVocabulary& vocabulary) {
   const Json begin = {kBegin, vocabulary.begin_id};
   const Json end = {kEnd, vocabulary.end_id};
-  const bool roberta = IsType(processor, "RobertaProcessing") &&
-                       At(processor, "cls") == begin &&
-                       At(processor, "sep") == end;
+  const bool roberta = JsonIsType(processor, "RobertaProcessing") &&
+                       JsonAt(processor, "cls") == begin &&
+                       JsonAt(processor, "sep") == end;
   const auto special = [](const char* token) {
     return Json{{"SpecialToken", {{"id", token}, {"type_id", 0}}}};
   };
   const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
   const bool from_template =
-      IsType(processor, "TemplateProcessing") &&
-      At(processor, "single") ==
+      JsonIsType(processor, "TemplateProcessing") &&
+      JsonAt(processor, "single") ==
           Json::array({special(kBegin), text, special(kEnd)});
   return roberta || from_template
              ? absl::OkStatus()
@@ -106,23 +88,23 @@ absl::Status CheckPostProcessor(const Json& processor,
 }
 
 absl::Status CheckModel(const Json& model) {
-  const Json& prefix = At(model, "continuing_subword_prefix");
-  if (!IsType(model, "BPE")) {
-    return Unsupported("the type of \"model\"", At(model, "type"));
+  const Json& prefix = JsonAt(model, "continuing_subword_prefix");
+  if (!JsonIsType(model, "BPE")) {
+    return Unsupported("the type of \"model\"", JsonAt(model, "type"));
   }
-  if (!IsString(At(model, "end_of_word_suffix"), "</w>")) {
+  if (!JsonIsString(JsonAt(model, "end_of_word_suffix"), "</w>")) {
     return Unsupported("\"end_of_word_suffix\"",
-                       At(model, "end_of_word_suffix"));
+                       JsonAt(model, "end_of_word_suffix"));
   }
-  if (!prefix.is_null() && !IsString(prefix, "")) {
+  if (!prefix.is_null() && !JsonIsString(prefix, "")) {
     return Unsupported("\"continuing_subword_prefix\"", prefix);
   }
-  if (!At(model, "dropout").is_null() && At(model, "dropout") != 0.0) {
-    return Unsupported("\"dropout\"", At(model, "dropout"));
+  if (!JsonAt(model, "dropout").is_null() && JsonAt(model, "dropout") != 0.0) {
+    return Unsupported("\"dropout\"", JsonAt(model, "dropout"));
   }
   for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) {
-    if (!IsOff(At(model, key))) {
-      return Unsupported(absl::StrCat("\"", key, "\""), At(model, key));
+    if (!JsonIsOff(JsonAt(model, key))) {
+      return Unsupported(absl::StrCat("\"", key, "\""), JsonAt(model, key));
     }
   }
   return absl::OkStatus();
@@ -183,18 +165,19 @@ absl::Status ReadMerges(const Json& merges, BpeVocabulary& vocabulary) {
 absl::Status ReadAddedTokens(const Json& tokens, BpeVocabulary& vocabulary) {
   if (!tokens.is_array()) return Unsupported("\"added_tokens\"", tokens);
   for (const Json& token : tokens) {
-    const Json& content = At(token, "content");
-    const Json& id = At(token, "id");
+    const Json& content = JsonAt(token, "content");
+    const Json& id = JsonAt(token, "id");
     if (!content.is_string() || !id.is_number_unsigned() ||
         id.get<uint64_t>() >= BpeVocabulary::kVocabularyMax ||
         content.get_ref<const std::string&>().empty() ||
-        !IsOff(At(token, "lstrip")) || !IsOff(At(token, "rstrip")) ||
-        !IsOff(At(token, "single_word"))) {
+        !JsonIsOff(JsonAt(token, "lstrip")) ||
+        !JsonIsOff(JsonAt(token, "rstrip")) ||
+        !JsonIsOff(JsonAt(token, "single_word"))) {
       return Unsupported("an element of \"added_tokens\"", token);
     }
     vocabulary.added_tokens.push_back({content.get<std::string>(),
                                        id.get<int32_t>(),
-                                       At(token, "normalized") == true});
+                                       JsonAt(token, "normalized") == true});
     vocabulary.ids.emplace(content.get<std::string>(), id.get<int32_t>());
   }
   return absl::OkStatus();
@@ -218,25 +201,23 @@ absl::Status FindBeginAndEnd(absl::string_view file,
 }  // namespace
 
 absl::StatusOr<BpeVocabulary> ParseTokenizerJson(absl::string_view text) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError("tokenizer.json is not a JSON object");
-  }
+  DIPTYCH_ASSIGN_OR_RETURN(const Json json,
+                           ParseJsonObject("tokenizer.json", text));
   BpeVocabulary vocabulary;
-  const Json& model = At(json, "model");
+  const Json& model = JsonAt(json, "model");
   DIPTYCH_RETURN_IF_ERROR(CheckModel(model));
-  DIPTYCH_RETURN_IF_ERROR(CheckNormalizer(At(json, "normalizer")));
+  DIPTYCH_RETURN_IF_ERROR(CheckNormalizer(JsonAt(json, "normalizer")));
   DIPTYCH_RETURN_IF_ERROR(
-      ReadPreTokenizer(At(json, "pre_tokenizer"), vocabulary.spelt_token));
+      ReadPreTokenizer(JsonAt(json, "pre_tokenizer"), vocabulary.spelt_token));
   DIPTYCH_RETURN_IF_ERROR(
-      ReadIds(At(model, "vocab"), "tokenizer.json", vocabulary));
-  DIPTYCH_RETURN_IF_ERROR(ReadMerges(At(model, "merges"), vocabulary));
+      ReadIds(JsonAt(model, "vocab"), "tokenizer.json", vocabulary));
+  DIPTYCH_RETURN_IF_ERROR(ReadMerges(JsonAt(model, "merges"), vocabulary));
   DIPTYCH_RETURN_IF_ERROR(
-      ReadAddedTokens(At(json, "added_tokens"), vocabulary));
+      ReadAddedTokens(JsonAt(json, "added_tokens"), vocabulary));
   DIPTYCH_RETURN_IF_ERROR(FindBeginAndEnd("tokenizer.json", vocabulary));
   DIPTYCH_RETURN_IF_ERROR(
-      CheckPostProcessor(At(json, "post_processor"), vocabulary));
-  const Json& unknown = At(model, "unk_token");
+      CheckPostProcessor(JsonAt(json, "post_processor"), vocabulary));
+  const Json& unknown = JsonAt(model, "unk_token");
   if (!unknown.is_null()) {
     const auto it = unknown.is_string()
                         ? vocabulary.ids.find(unknown.get<std::string>())
@@ -252,8 +233,8 @@ absl::StatusOr<BpeVocabulary> ParseTokenizerJson(absl::string_view text) {
 absl::StatusOr<BpeVocabulary> ParseVocabularyFiles(absl::string_view vocab_json,
                                                    absl::string_view merges) {
   BpeVocabulary vocabulary;
-  const Json vocab =
-      Json::parse(vocab_json.begin(), vocab_json.end(), nullptr, false);
+  DIPTYCH_ASSIGN_OR_RETURN(const Json vocab,
+                           ParseJsonObject("vocab.json", vocab_json));
   DIPTYCH_RETURN_IF_ERROR(ReadIds(vocab, "vocab.json", vocabulary));
   bool first_line = true;
   for (absl::string_view line : absl::StrSplit(merges, '\n')) {
@@ -272,12 +253,12 @@ absl::StatusOr<BpeVocabulary> ParseVocabularyFiles(absl::string_view vocab_json,
 }
 
 absl::StatusOr<std::optional<int>> ParseModelMaxLength(absl::string_view text) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        "tokenizer_config.json is not a JSON object");
-  }
-  const Json& length = At(json, "model_max_length");
+  DIPTYCH_ASSIGN_OR_RETURN(const Json json,
+                           ParseJsonObject("tokenizer_config.json", text));
+  return ModelMaxLength(JsonAt(json, "model_max_length"));
+}
+
+absl::StatusOr<std::optional<int>> ModelMaxLength(const Json& length) {
   if (length.is_null()) return std::optional<int>();
   const double value = length.is_number() ? length.get<double>() : 0;
   if (!(value >= 1)) {

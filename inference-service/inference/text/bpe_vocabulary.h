@@ -17,17 +17,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "inference/text/added_tokens.h"
+#include "nlohmann/json_fwd.hpp"
 
 namespace diptych::inference {
-
-// A token that is matched in the text as a whole, e.g. "<|endoftext|>".
-struct AddedToken {
-  std::string content;
-  int32_t id = 0;
-  // Matched in the normalised text (lower-cased) rather than in the text as it
-  // is.
-  bool normalized = false;
-};
 
 // What becomes of a spelt-out "<|endoftext|>" that is no added token, because
 // it was written in capitals. The published tokenizer.json files differ here.
@@ -64,9 +57,12 @@ absl::StatusOr<BpeVocabulary> ParseTokenizerJson(absl::string_view json);
 absl::StatusOr<BpeVocabulary> ParseVocabularyFiles(absl::string_view vocab_json,
                                                    absl::string_view merges);
 
-// "model_max_length" of tokenizer_config.json; none when it is not given or too
-// large to limit anything (1e30 means none). INVALID_ARGUMENT when it is
-// malformed.
+// "model_max_length" of a tokenizer_config.json; none when it is null or too
+// large to limit anything (1e30 means none). INVALID_ARGUMENT when it is no
+// length.
+absl::StatusOr<std::optional<int>> ModelMaxLength(const nlohmann::json& length);
+
+// The same, from the file's text.
 absl::StatusOr<std::optional<int>> ParseModelMaxLength(
     absl::string_view tokenizer_config_json);
 

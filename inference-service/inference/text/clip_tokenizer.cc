@@ -1,12 +1,14 @@
 #include "inference/text/clip_tokenizer.h"
 
 #include <cstddef>
+#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
 #include "inference/text/clip_words.h"
+#include "inference/text/unicode_text.h"
 
 namespace diptych::inference {
 
@@ -19,25 +21,29 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> ClipTokenizer::Create(
   }
   DIPTYCH_ASSIGN_OR_RETURN(BytePairEncoder encoder,
                            BytePairEncoder::Create(vocabulary));
-  return std::unique_ptr<const Tokenizer>(absl::WrapUnique(new ClipTokenizer(
-      std::move(encoder), std::move(vocabulary), context_length)));
+  for (AddedToken& token : vocabulary.added_tokens) {
+    if (!token.normalized) continue;
+    DIPTYCH_ASSIGN_OR_RETURN(token.content, NormalizeForClip(token.content));
+  }
+  DIPTYCH_ASSIGN_OR_RETURN(AddedTokens added_tokens,
+                           AddedTokens::Create(vocabulary.added_tokens));
+  return std::unique_ptr<const Tokenizer>(absl::WrapUnique(
+      new ClipTokenizer(std::move(encoder), std::move(added_tokens), vocabulary,
+                        context_length)));
 }
 
-ClipTokenizer::ClipTokenizer(BytePairEncoder encoder, BpeVocabulary vocabulary,
+ClipTokenizer::ClipTokenizer(BytePairEncoder encoder, AddedTokens added_tokens,
+                             const BpeVocabulary& vocabulary,
                              int context_length)
     : encoder_(std::move(encoder)),
-      added_tokens_(std::move(vocabulary.added_tokens)),
+      added_tokens_(std::move(added_tokens)),
       spelt_token_(vocabulary.spelt_token),
       begin_id_(vocabulary.begin_id),
       end_id_(vocabulary.end_id),
       context_length_(context_length) {}
 
 absl::StatusOr<TokenIds> ClipTokenizer::Tokenize(absl::string_view text) const {
-  if (text.size() > kTextBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("text is longer than the allowed ", kTextBytesMax,
-                     " bytes: ", text.size()));
-  }
+  DIPTYCH_RETURN_IF_ERROR(CheckText(text));
   DIPTYCH_ASSIGN_OR_RETURN(const std::vector<ClipWord> words,
                            SplitClipWords(text, added_tokens_, spelt_token_));
   TokenIds result;

@@ -9,8 +9,8 @@
 
 #include <memory>
 #include <utility>
-#include <vector>
 
+#include "inference/text/added_tokens.h"
 #include "inference/text/bpe_vocabulary.h"
 #include "inference/text/byte_pair_encoder.h"
 #include "inference/text/tokenizer.h"
@@ -26,13 +26,14 @@ class ClipTokenizer final : public Tokenizer {
 
   absl::StatusOr<TokenIds> Tokenize(absl::string_view text) const override;
   int context_length() const override { return context_length_; }
+  int32_t pad_id() const override { return end_id_; }
 
  private:
-  ClipTokenizer(BytePairEncoder encoder, BpeVocabulary vocabulary,
-                int context_length);
+  ClipTokenizer(BytePairEncoder encoder, AddedTokens added_tokens,
+                const BpeVocabulary& vocabulary, int context_length);
 
   const BytePairEncoder encoder_;
-  const std::vector<AddedToken> added_tokens_;
+  const AddedTokens added_tokens_;
   const SpeltToken spelt_token_;
   const int32_t begin_id_;
   const int32_t end_id_;

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "inference/text/added_tokens.h"
 #include "inference/text/bpe_vocabulary.h"
 
 namespace diptych::inference {
@@ -25,10 +26,13 @@ struct ClipWord {
   int32_t added_id = -1;
 };
 
+// NFC, then lower case. `text` is valid UTF-8.
+absl::StatusOr<std::string> NormalizeForClip(absl::string_view text);
+
 // The words of `text`, in order. `spelt_token` is BpeVocabulary's.
 // INVALID_ARGUMENT when `text` is not valid UTF-8.
 absl::StatusOr<std::vector<ClipWord>> SplitClipWords(
-    absl::string_view text, const std::vector<AddedToken>& added_tokens,
+    absl::string_view text, const AddedTokens& added_tokens,
     SpeltToken spelt_token);
 
 }  // namespace diptych::inference

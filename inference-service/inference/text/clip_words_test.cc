@@ -10,9 +10,10 @@ using ::testing::ElementsAre;
 
 std::vector<std::string> WordsOf(absl::string_view text,
                                  SpeltToken spelt_token = SpeltToken::kPlain) {
-  const std::vector<AddedToken> added = {{"<|startoftext|>", 8, true},
-                                         {"<|endoftext|>", 9, false}};
-  const auto words = SplitClipWords(text, added, spelt_token);
+  const auto added = AddedTokens::Create(
+      {{"<|startoftext|>", 8, true}, {"<|endoftext|>", 9, false}});
+  EXPECT_THAT(added, IsOk());
+  const auto words = SplitClipWords(text, *added, spelt_token);
   EXPECT_THAT(words, IsOk());
   std::vector<std::string> result;
   for (const ClipWord& word : *words) {
