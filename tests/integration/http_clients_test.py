@@ -12,7 +12,6 @@ import pathlib
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,8 @@ import time
 import unittest
 import urllib.error
 import urllib.request
-import zlib
+
+from pictures import png
 
 OPENAI = "openai==3.52.0"
 START_SECONDS_MAX = 30
@@ -64,18 +64,6 @@ for wrong in ({"input": [[1, 2, 3]]}, {"input": "a", "dimensions": 8}, {"input":
         raise AssertionError(f"accepted: {wrong}")
 print("ok")
 """
-
-
-def png(colour):
-    """A picture of 8 x 8 pixels."""
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    rows = (b"\0" + bytes(colour) * 8) * 8
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def free_port():

@@ -31,12 +31,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Services:
-    """Both services. Logs lie in the directory beside the data."""
+def admin_flags(directory):
+    """Flags of storage-server that allow what it does not do unasked."""
+    # Older versions know none of them.
+    if "--snapshots" not in subprocess.run([binary("storage-server"), "--help"], capture_output=True, text=True).stdout:
+        return []
+    return ["--snapshots", str(pathlib.Path(directory) / "snapshots"), "--allow-reset"]
 
-    def __init__(self, directory, with_inference=True):
+
+class Services:
+    """Both services. Logs lie in the directory beside the data. `storage_flags` are given to storage-server besides;
+    with `fake_inference` the vectors are those of fake-inference-server, which needs no weights."""
+
+    def __init__(self, directory, with_inference=True, fake_inference=False, storage_flags=()):
         self.directory = pathlib.Path(directory)
         self.with_inference = with_inference
+        self.fake_inference = fake_inference
+        self.storage_flags = list(storage_flags)
         self.inference = f"127.0.0.1:{free_port()}"
         self.storage = f"127.0.0.1:{free_port()}"
         self.processes = {}
@@ -56,13 +67,18 @@ class Services:
             self.stop(name, signal.SIGKILL)
 
     def start_inference(self):
-        self._start("inference-server", ["--listen", self.inference, "--http-listen", ""])
+        flags = ["--listen", self.inference, "--http-listen", ""]
+        if self.fake_inference:
+            program = pathlib.Path(os.environ["DIPTYCH_BUILD_DIR"]) / "tests" / "fake-inference-server"
+            self._start("inference-server", [*flags, "--model", "fake=none"], program)
+        else:
+            self._start("inference-server", flags)
         self._await_health("inference-server", "inference")
 
     def start_storage(self):
         self._start("storage-server", ["--listen", self.storage, "--http-listen", "",
                                        "--data", str(self.directory / "data"),
-                                       "--inference", f"dns:///{self.inference}"])
+                                       "--inference", f"dns:///{self.inference}", *self.storage_flags])
         self._await_health("storage-server", "storage")
 
     def stop(self, name, how=signal.SIGTERM):
@@ -102,9 +118,9 @@ class Services:
             tails.append(f"--- {path.name}\n" + "".join(path.read_text().splitlines(True)[-10:]))
         return "\n".join(tails)
 
-    def _start(self, name, arguments):
+    def _start(self, name, arguments, program=None):
         with open(self.directory / f"{name}.log", "a") as log:
-            self.processes[name] = subprocess.Popen([binary(name), *arguments], stdout=log, stderr=log,
+            self.processes[name] = subprocess.Popen([program or binary(name), *arguments], stdout=log, stderr=log,
                                                     stdin=subprocess.DEVNULL)
 
     def _await_health(self, name, service):
