@@ -372,8 +372,8 @@ class AdminServiceTest(RpcCase):
 
 class InferenceServiceTest(RpcCase):
     def setUp(self):
-        self.messages = context.stubs.module("diptych/inference/v1/inference_service")
-        self.service = context.stubs.stub("diptych.inference.v1.InferenceService", self.inference)
+        self.messages = self.inference_messages()
+        self.service = self.inference_stub()
 
     def test_models(self):
         models = self.call(self.service.ListModels, self.messages.ListModelsRequest()).models

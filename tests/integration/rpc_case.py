@@ -144,3 +144,9 @@ class RpcCase(unittest.TestCase):
 
     def near(self, numbers):
         return self.pb["search_service"].NearVector(vector=self.vector(numbers))
+
+    def inference_messages(self):
+        return context.stubs.module("diptych/inference/v1/inference_service")
+
+    def inference_stub(self):
+        return context.stubs.stub("diptych.inference.v1.InferenceService", self.inference)
