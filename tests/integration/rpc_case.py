@@ -21,8 +21,9 @@ DEADLINE = 30
 context = types.SimpleNamespace()
 
 
-def run():
-    """Runs the tests of the calling file; exits with what a ctest wants."""
+def run(fake_inference=True):
+    """Runs the tests of the calling file; exits with what a ctest wants. Without `fake_inference` the vectors are those of
+    the demo model."""
     with tempfile.TemporaryDirectory() as generated, tempfile.TemporaryDirectory() as directory:
         try:
             context.stubs = PythonStubs(generated)
@@ -30,7 +31,7 @@ def run():
             print(f"skipped: {missing}")
             sys.exit(SKIPPED)
         context.recorder = context.stubs.recorder()
-        with Services(directory, fake_inference=True, storage_flags=admin_flags(directory)) as context.services:
+        with Services(directory, fake_inference=fake_inference, storage_flags=admin_flags(directory)) as context.services:
             program = unittest.main(exit=False, verbosity=2)
     sys.exit(not program.result.wasSuccessful())
 

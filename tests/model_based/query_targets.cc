@@ -56,6 +56,9 @@ class PartReader {
     double weights = 0;
     for (const v1::WeightedTerm& term : query.terms()) {
       const Numbers vector = ReadTerm(term);
+      // Without a direction it cannot be scaled to length 1.
+      if (!vector.empty() && Length(vector) == 0)
+        targets_.errors.insert(absl::StatusCode::kInvalidArgument);
       weights += std::abs(term.weight());
       if (targets_.errors.empty() && vector.size() == sum.size())
         sum = Sum(sum, Scaled(vector, term.weight() / Length(vector)));
