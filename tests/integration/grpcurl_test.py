@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -74,8 +75,8 @@ CALLS = [
 
 
 def plain(text):
-    """Names of fields are insertedCount or inserted_count, as the version has it."""
-    return text.replace("_", "").lower()
+    """Names of fields are insertedCount or inserted_count, and blanks fall as they like, as the version has it."""
+    return re.sub(r"[\s_]", "", text).lower()
 
 
 def find_grpcurl(directory):
@@ -91,10 +92,11 @@ def find_grpcurl(directory):
         return None, "grpcurl is not installed, and DIPTYCH_TEST_REGISTRIES=0"
     if go is None:
         return None, "neither grpcurl nor Go is installed"
-    done = subprocess.run([go, "install", MODULE], env={**os.environ, "GOBIN": directory}, capture_output=True, text=True,
-                          timeout=INSTALL_SECONDS_MAX)
-    if done.returncode != 0:
-        return None, f"{MODULE} could not be installed: {done.stderr[-500:]}"
+    try:
+        subprocess.run([go, "install", MODULE], env={**os.environ, "GOBIN": directory}, check=True, capture_output=True,
+                       text=True, timeout=INSTALL_SECONDS_MAX)
+    except (subprocess.SubprocessError, OSError) as error:
+        return None, f"{MODULE} could not be installed: {error}"
     return str(pathlib.Path(directory) / "grpcurl"), ""
 
 
