@@ -32,10 +32,16 @@ FOLDERS = (
         "an index can be rebuilt from any record store, so it knows none",
     ),
     Folder(
+        "storage-service/storage/keyword",
+        ("storage-service/storage/index", "storage-service/storage/types", "common"),
+        "finds slots by words; like every index it can be made anew from the records, so it knows no record store",
+    ),
+    Folder(
         "storage-service/storage/engine",
         (
             "storage-service/storage/filter",
             "storage-service/storage/index",
+            "storage-service/storage/keyword",
             "storage-service/storage/record",
             "storage-service/storage/types",
             "common",
@@ -215,8 +221,9 @@ LIBRARIES = (
     Library(
         "ICU",
         re.compile(r"^unicode/"),
-        ("clients/cli/terminal", "inference-service/inference/text"),
-        "Unicode's tables are asked by the tokenisers, and by the terminal for the width of a character",
+        ("clients/cli/terminal", "inference-service/inference/text", "storage-service/storage/keyword"),
+        "Unicode's tables are asked where texts are cut into tokens or words, and by the terminal for the width of a "
+        "character",
     ),
     Library(
         "cpp-httplib",

@@ -269,6 +269,50 @@ TEST_F(CommandLineTest, SearchSendsWhatItWasGiven) {
       2.5f);
 }
 
+TEST_F(CommandLineTest, SearchFusesWordsAndVectors) {
+  Add("q.png", PngBytes("q"));
+  ASSERT_EQ(Import(), 0);
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"search", "-c", "gallery", "--json"});
+    EXPECT_EQ(Run(more), 0) << err_.str();
+    return server_.last_query();
+  };
+  const auto words =
+      run({"--keyword", "red sofa", "--keyword-properties", "title^2,caption"});
+  EXPECT_EQ(words.keyword().text(), "red sofa");
+  EXPECT_EQ(words.keyword().properties(0), "title");
+  EXPECT_EQ(words.keyword().properties(1), "caption");
+  EXPECT_EQ(words.keyword().boosts().at("title"), 2);
+  EXPECT_EQ(words.keyword().boosts_size(), 1);
+
+  const auto hybrid = run({"--hybrid", "red sofa", "--vector-space", "title"});
+  EXPECT_EQ(hybrid.fusion().method(),
+            storage::v1::FUSION_METHOD_RELATIVE_SCORE);
+  ASSERT_EQ(hybrid.fusion().parts_size(), 2);
+  EXPECT_EQ(hybrid.fusion().parts(0).near_text().concepts(0), "red sofa");
+  EXPECT_EQ(hybrid.fusion().parts(0).vector_space(), "title");
+  EXPECT_EQ(hybrid.fusion().parts(0).weight(), 0.75);
+  EXPECT_EQ(hybrid.fusion().parts(1).keyword().text(), "red sofa");
+  EXPECT_EQ(hybrid.fusion().parts(1).weight(), 0.25);
+  EXPECT_TRUE(hybrid.vector_space().empty());
+
+  const auto mixed = run({"--id", "a", "--keyword", "sofa", "--alpha", "0.5",
+                          "--fusion", "reciprocal-rank"});
+  EXPECT_EQ(mixed.fusion().method(),
+            storage::v1::FUSION_METHOD_RECIPROCAL_RANK);
+  EXPECT_EQ(mixed.fusion().parts(0).near_object().id(), "a");
+  EXPECT_EQ(mixed.fusion().parts(1).keyword().text(), "sofa");
+  // All of one is the one alone.
+  EXPECT_EQ(run({"--hybrid", "x", "--alpha", "0"}).keyword().text(), "x");
+  EXPECT_EQ(run({"--hybrid", "x", "--alpha", "1"}).near_text().concepts(0),
+            "x");
+  EXPECT_EQ(Run({"search", "-c", "gallery", "--hybrid", "a", "--text", "b"}),
+            1);
+  EXPECT_EQ(Run({"search", "-c", "gallery", "--keyword", "a",
+                 "--keyword-properties", "title^much"}),
+            1);
+}
+
 TEST_F(CommandLineTest, SearchWantsExactlyOneQuery) {
   EXPECT_EQ(Run({"search", "-c", "gallery"}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("give one of --text"));

@@ -34,17 +34,24 @@ absl::StatusOr<SegmentedIndex*> CollectionIndex::SpaceIndex(uint8_t space,
   return indexes_[space].get();
 }
 
-absl::Status CollectionIndex::InsertUnguarded(const IndexedObject& object) {
+absl::Status CollectionIndex::InsertUnguarded(const IndexedObject& object,
+                                              const KeywordDocument& words) {
   // Vectors first: a filter finds the object only once its vectors are there.
   for (const IndexedVector& vector : object.vectors) {
     DIPTYCH_ASSIGN_OR_RETURN(SegmentedIndex * index,
                              SpaceIndex(vector.space, vector.vector.size()));
     DIPTYCH_RETURN_IF_ERROR(index->Add(object.slot, vector.vector));
   }
-  return properties_.Add(object.slot, object.id, *object.properties);
+  DIPTYCH_RETURN_IF_ERROR(
+      properties_.Add(object.slot, object.id, *object.properties));
+  // Last: what its words find has an id, which decides between equal scores.
+  keywords_.Add(object.slot, words);
+  return absl::OkStatus();
 }
 
-absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object) {
+absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object,
+                                              const KeywordDocument& words) {
+  keywords_.Remove(object.slot, words);
   DIPTYCH_RETURN_IF_ERROR(
       properties_.Remove(object.slot, object.id, *object.properties));
   for (const IndexedVector& vector : object.vectors) {
@@ -56,18 +63,21 @@ absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object) {
 }
 
 absl::Status CollectionIndex::Insert(const IndexedObject& object) {
-  return InsertUnguarded(object);
+  return InsertUnguarded(object, KeywordDocumentOf(*object.properties));
 }
 
 absl::Status CollectionIndex::Remove(const IndexedObject& object) {
-  return RemoveUnguarded(object);
+  return RemoveUnguarded(object, KeywordDocumentOf(*object.properties));
 }
 
 absl::Status CollectionIndex::Replace(const IndexedObject& before,
                                       const IndexedObject& after) {
+  // Reading texts takes long; it keeps no search waiting.
+  const KeywordDocument words_before = KeywordDocumentOf(*before.properties);
+  const KeywordDocument words_after = KeywordDocumentOf(*after.properties);
   absl::MutexLock lock(&slots_mutex_);
-  DIPTYCH_RETURN_IF_ERROR(RemoveUnguarded(before));
-  return InsertUnguarded(after);
+  DIPTYCH_RETURN_IF_ERROR(RemoveUnguarded(before, words_before));
+  return InsertUnguarded(after, words_after);
 }
 
 absl::StatusOr<SlotSet> CollectionIndex::Evaluate(const Filter& filter) const {
@@ -90,6 +100,19 @@ absl::StatusOr<CollectionIndex::FoundSlots> CollectionIndex::Search(
   DIPTYCH_ASSIGN_OR_RETURN(found.neighbors, index->Search(query, options));
   found.full = found.neighbors.size() >= options.k;
   return found;
+}
+
+absl::StatusOr<std::vector<ScoredSlot>> CollectionIndex::SearchKeywords(
+    const KeywordQuery& query, size_t k,
+    const std::optional<Filter>& filter) const {
+  absl::ReaderMutexLock lock(&slots_mutex_);
+  SlotSet allowed;
+  if (filter.has_value()) {
+    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_.Evaluate(*filter));
+  }
+  return keywords_.Search(
+      query, k, filter.has_value() ? &allowed : nullptr,
+      [this](Slot a, Slot b) { return properties_.IdBefore(a, b); });
 }
 
 CollectionIndex::SpaceStatistics CollectionIndex::Statistics(

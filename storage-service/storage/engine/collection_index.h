@@ -1,5 +1,5 @@
-// What finds the objects of one collection: its property index, and a vector
-// index per space.
+// What finds the objects of one collection: its property index, its keyword
+// index, and a vector index per space.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
-#include "storage/filter/property_index.h"
 #include "common/concurrency/executor.h"
+#include "storage/filter/property_index.h"
 #include "storage/index/segmented_index.h"
 #include "storage/index/vector_index.h"
+#include "storage/keyword/keyword_index.h"
 #include "storage/types/collection_spec.h"
 #include "storage/types/filter.h"
 
@@ -41,7 +42,7 @@ struct IndexedObject {
 // write queue sees to that). Insert and Remove let searches go on; Replace
 // shuts them out for the moment in which an object changes its slot, so that no
 // search misses an object that is there before and after.
-// Limits: as SegmentedIndex and PropertyIndex.
+// Limits: as SegmentedIndex, PropertyIndex and KeywordIndex.
 class CollectionIndex {
  public:
   // `executor` (for building graphs; may be null) must outlive the index.
@@ -67,6 +68,13 @@ class CollectionIndex {
                                     SearchOptions options,
                                     const std::optional<Filter>& filter) const;
 
+  // The best `k` slots that match `filter`, if any is given, best first, equal
+  // scores by id.
+  absl::StatusOr<std::vector<ScoredSlot>> SearchKeywords(
+      const KeywordQuery& query, size_t k,
+      const std::optional<Filter>& filter) const;
+  size_t keyword_memory_bytes() const { return keywords_.memory_bytes(); }
+
   struct SpaceStatistics {
     size_t vectors = 0;
     size_t memory_bytes = 0;
@@ -80,14 +88,17 @@ class CollectionIndex {
  private:
   absl::StatusOr<SegmentedIndex*> SpaceIndex(uint8_t space, size_t dimension);
   SegmentedIndex* SpaceIndex(uint8_t space) const;
-  absl::Status InsertUnguarded(const IndexedObject& object);
-  absl::Status RemoveUnguarded(const IndexedObject& object);
+  absl::Status InsertUnguarded(const IndexedObject& object,
+                               const KeywordDocument& words);
+  absl::Status RemoveUnguarded(const IndexedObject& object,
+                               const KeywordDocument& words);
 
   const std::vector<VectorSpace> spaces_;
   Executor* const executor_;
   // Shared by searches, exclusive while an object changes its slot.
   mutable absl::Mutex slots_mutex_;
   PropertyIndex properties_;
+  KeywordIndex keywords_;
   // Null until the space has its first vector.
   mutable absl::Mutex indexes_mutex_ ABSL_ACQUIRED_AFTER(slots_mutex_);
   std::vector<std::unique_ptr<SegmentedIndex>> indexes_

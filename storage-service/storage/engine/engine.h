@@ -20,6 +20,7 @@ namespace diptych::storage {
 // What an engine can do natively; a caller asks before it offers.
 struct EngineCapabilities {
   bool ordered_listing = false;  // ListObjects by a property
+  bool keyword_search = false;   // SearchKeywords
   bool atomic_batches = true;    // a request's writes are all done or none
   bool exact_search = true;
   bool read_your_writes = true;
@@ -39,9 +40,9 @@ struct EngineCapabilities {
 //   DEADLINE_EXCEEDED, CANCELLED
 //
 // Concurrency: every method may be called from any thread; calls block until
-// done. Reads do not wait for writes, but for two that wait out the commit under
-// way: a listing by filter, and a search whose hit was replaced before it was
-// read.
+// done. Reads do not wait for writes, but for two that wait out the commit
+// under way: a listing by filter, and a search whose hit was replaced before it
+// was read.
 //
 // Limits: `limits()`.
 class Engine {
@@ -107,6 +108,11 @@ class Engine {
   // has no vector in the space, or when the query's model is not the space's.
   virtual absl::StatusOr<SearchResult> Search(const CallContext& context,
                                               const SearchRequest& request) = 0;
+
+  // Ranks by words, with BM25 over text properties. It needs no vectors.
+  // UNIMPLEMENTED by an engine without keyword search.
+  virtual absl::StatusOr<KeywordSearchResult> SearchKeywords(
+      const CallContext& context, const KeywordSearchRequest& request) = 0;
 
   // Waits until what is written so far is indexed as well as it will be. Never
   // needed for correct answers; for measuring.

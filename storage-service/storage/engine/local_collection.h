@@ -15,13 +15,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "common/concurrency/call_context.h"
+#include "common/concurrency/executor.h"
 #include "common/time/clock.h"
 #include "storage/engine/collection_index.h"
 #include "storage/engine/object_batch.h"
 #include "storage/engine/requests.h"
 #include "storage/engine/vectorizer.h"
 #include "storage/engine/write_queue.h"
-#include "common/concurrency/executor.h"
 #include "storage/record/record_store.h"
 #include "storage/types/collection_spec.h"
 #include "storage/types/limits.h"
@@ -74,6 +74,8 @@ class LocalCollection {
   absl::StatusOr<uint64_t> Count(const CountObjectsRequest& request);
   absl::StatusOr<SearchResult> Search(const CallContext& context,
                                       const SearchRequest& request);
+  absl::StatusOr<KeywordSearchResult> SearchKeywords(
+      const CallContext& context, const KeywordSearchRequest& request);
   absl::Status Compact();
 
   // When the last user has gone, `directory` is removed with all it holds.
@@ -118,6 +120,11 @@ class LocalCollection {
   // nullopt: a found object was gone when it was to be read.
   absl::StatusOr<std::optional<SearchResult>> SearchOnce(
       const SearchPlan& plan, const SearchRequest& request);
+
+  // local_collection_keyword.cc
+  absl::StatusOr<std::optional<KeywordSearchResult>> SearchKeywordsOnce(
+      const KeywordQuery& query, const std::optional<Filter>& filter,
+      const KeywordSearchRequest& request);
 
   const uint64_t id_;
   const CollectionEnvironment& environment_;

@@ -13,6 +13,7 @@
 #include "storage/engine/object_validation.h"
 #include "storage/engine/page_token.h"
 #include "storage/engine/uuid.h"
+#include "storage/keyword/text_terms.h"
 #include "storage/record/key_codec.h"
 
 namespace diptych::storage {
@@ -79,6 +80,7 @@ std::filesystem::path LocalEngine::DirectoryOf(uint64_t id) const {
 }
 
 absl::Status LocalEngine::Load() {
+  DIPTYCH_RETURN_IF_ERROR(CheckTextTermData());
   absl::MutexLock catalog_lock(&catalog_mutex_);
   DIPTYCH_ASSIGN_OR_RETURN(
       auto store, options_.open_store(options_.data_directory / "catalog"));
@@ -349,6 +351,12 @@ absl::StatusOr<SearchResult> LocalEngine::Search(const CallContext& context,
                                                  const SearchRequest& request) {
   DIPTYCH_ASSIGN_OR_RETURN(auto collection, Find(context, request.collection));
   return collection->Search(context, request);
+}
+
+absl::StatusOr<KeywordSearchResult> LocalEngine::SearchKeywords(
+    const CallContext& context, const KeywordSearchRequest& request) {
+  DIPTYCH_ASSIGN_OR_RETURN(auto collection, Find(context, request.collection));
+  return collection->SearchKeywords(context, request);
 }
 
 absl::Status LocalEngine::AwaitIndexing(const CallContext& context,

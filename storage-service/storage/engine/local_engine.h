@@ -9,13 +9,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/concurrency/thread_pool.h"
 #include "common/time/clock.h"
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
 #include "storage/engine/local_collection.h"
 #include "storage/engine/vectorizer.h"
 #include "storage/engine/write_queue.h"
-#include "common/concurrency/thread_pool.h"
 #include "storage/record/directory_lock.h"
 #include "storage/record/lmdb_record_store.h"
 
@@ -56,7 +56,9 @@ class LocalEngine final : public Engine {
   // No call may be in progress.
   ~LocalEngine() override;
 
-  EngineCapabilities capabilities() const override { return {}; }
+  EngineCapabilities capabilities() const override {
+    return {.keyword_search = true};
+  }
   const Limits& limits() const override { return environment_.limits; }
 
   absl::StatusOr<CreateCollectionResult> CreateCollection(
@@ -88,6 +90,8 @@ class LocalEngine final : public Engine {
       const CallContext& context, const CountObjectsRequest& request) override;
   absl::StatusOr<SearchResult> Search(const CallContext& context,
                                       const SearchRequest& request) override;
+  absl::StatusOr<KeywordSearchResult> SearchKeywords(
+      const CallContext& context, const KeywordSearchRequest& request) override;
   absl::Status AwaitIndexing(const CallContext& context,
                              absl::string_view collection) override;
 

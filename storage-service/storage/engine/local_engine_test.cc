@@ -33,6 +33,7 @@ ObjectWrite Point(const std::string& id, float x) {
   ObjectWrite object;
   object.id = id;
   object.properties["x"] = double{x};
+  object.properties["text"] = x < 100 ? "a point" : "far off";
   object.vectors["default"] = {x, 1};
   return object;
 }
@@ -293,6 +294,28 @@ TEST_F(LocalEngineTest, AFailedCatalogCommitLeavesNoCollection) {
   EXPECT_EQ(Count("points"), 0u);
 }
 
+TEST_F(LocalEngineTest, WordsAreFoundAfterARestartWithTheSameScores) {
+  Open();
+  ASSERT_THAT(Create("points"), IsOk());
+  ASSERT_THAT(Write("points", {Point("a", 1), Point("b", 2), Point("c", 999)}),
+              IsOk());
+  ASSERT_THAT(engine_->DeleteObjects({}, {"points", {"b"}, std::nullopt, 0}),
+              IsOk());
+  KeywordSearchRequest request;
+  request.collection = "points";
+  request.keywords.text = "point off";
+  auto before = engine_->SearchKeywords({}, request);
+  ASSERT_THAT(before, IsOk());
+  Open();
+  auto after = engine_->SearchKeywords({}, request);
+  ASSERT_THAT(after, IsOk());
+  ASSERT_EQ(after->hits.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(after->hits[i].view.object.id, before->hits[i].view.object.id);
+    EXPECT_EQ(after->hits[i].score, before->hits[i].score);
+  }
+}
+
 // Objects are replaced and deleted all the time; those that stay must be found
 // by every search, and nothing may be found that was never there.
 TEST_F(LocalEngineTest, SearchesDuringWritesAreNeverShort) {
@@ -339,6 +362,13 @@ TEST_F(LocalEngineTest, SearchesDuringWritesAreNeverShort) {
     auto listed = engine_->ListObjects({}, list);
     ASSERT_THAT(listed, IsOk());
     EXPECT_EQ(listed->objects.size(), 20u);
+    KeywordSearchRequest words;
+    words.collection = "points";
+    words.keywords.text = "point";
+    words.top_k = 100;
+    auto worded = engine_->SearchKeywords({}, words);
+    ASSERT_THAT(worded, IsOk());
+    EXPECT_EQ(worded->hits.size(), 20u);
   }
   stop = true;
   for (auto& writer : writers) writer.join();

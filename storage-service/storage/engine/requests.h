@@ -205,6 +205,36 @@ struct SearchRequest {
   Projection projection;
 };
 
+// Words to look for.
+struct Keywords {
+  std::string text;
+  // Text properties and lists of texts, names unique; empty: all.
+  std::vector<std::string> properties;
+  // By property: how much a word there counts; 1 where nothing is said.
+  std::map<std::string, double> boosts;
+};
+
+struct KeywordSearchRequest {
+  std::string collection;
+  Keywords keywords;
+  uint32_t top_k = 10;  // at least 1; with offset at most results_max
+  uint32_t offset = 0;
+  std::optional<Filter> filter;
+  // Not among the hits, whether they exist or not; at most results_max.
+  std::vector<std::string> excluded_ids;
+  Projection projection;
+};
+
+struct KeywordHit {
+  ObjectView view;
+  double score = 0;  // BM25F (KeywordIndex), greater is better
+};
+
+struct KeywordSearchResult {
+  // Best first; equal scores by id. Only objects with one of the words.
+  std::vector<KeywordHit> hits;
+};
+
 struct SearchHit {
   ObjectView view;
   double distance = 0;

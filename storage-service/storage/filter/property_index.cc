@@ -12,6 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status/error_details.h"
@@ -119,7 +120,10 @@ class PropertyIndex::Tables {
  public:
   absl::Mutex mutex;
   SlotSet all ABSL_GUARDED_BY(mutex);
-  absl::flat_hash_map<std::string, Slot> slot_of_id ABSL_GUARDED_BY(mutex);
+  absl::node_hash_map<std::string, Slot> slot_of_id ABSL_GUARDED_BY(mutex);
+  // The keys of slot_of_id.
+  absl::flat_hash_map<Slot, const std::string*> id_of_slot
+      ABSL_GUARDED_BY(mutex);
   absl::flat_hash_map<std::string, PropertyTable> properties
       ABSL_GUARDED_BY(mutex);
 };
@@ -134,7 +138,7 @@ class Evaluation {
   using Found = absl::StatusOr<SlotSet>;
 
   Evaluation(const SlotSet& all,
-             const absl::flat_hash_map<std::string, Slot>& slot_of_id,
+             const absl::node_hash_map<std::string, Slot>& slot_of_id,
              const absl::flat_hash_map<std::string, PropertyTable>& properties,
              const PropertyReader& reader)
       : all_(all),
@@ -370,7 +374,7 @@ class Evaluation {
   }
 
   const SlotSet& all_;
-  const absl::flat_hash_map<std::string, Slot>& slot_of_id_;
+  const absl::node_hash_map<std::string, Slot>& slot_of_id_;
   const absl::flat_hash_map<std::string, PropertyTable>& properties_;
   const PropertyReader& reader_;
 };
@@ -389,10 +393,13 @@ absl::Status PropertyIndex::Add(Slot slot, absl::string_view id,
     return absl::AlreadyExistsError(
         absl::StrCat("the slot is indexed already: ", slot));
   }
-  if (!tables_->slot_of_id.try_emplace(std::string(id), slot).second) {
+  const auto [entry, added] =
+      tables_->slot_of_id.try_emplace(std::string(id), slot);
+  if (!added) {
     return absl::AlreadyExistsError(
         absl::StrCat("the id is indexed already: '", id, "'"));
   }
+  tables_->id_of_slot[slot] = &entry->first;
   tables_->all.Add(slot);
   for (const auto& [name, value] : properties) {
     tables_->properties[name].Add(value, slot);
@@ -408,6 +415,7 @@ absl::Status PropertyIndex::Remove(Slot slot, absl::string_view id,
     return absl::NotFoundError(absl::StrCat(
         "the slot is not indexed under this id: ", slot, ", '", id, "'"));
   }
+  tables_->id_of_slot.erase(slot);
   tables_->slot_of_id.erase(entry);
   tables_->all.Remove(slot);
   for (const auto& [name, value] : properties) {
@@ -426,6 +434,14 @@ absl::StatusOr<SlotSet> PropertyIndex::Evaluate(const Filter& filter) const {
       .Find(filter, nullptr);
 }
 
+bool PropertyIndex::IdBefore(Slot a, Slot b) const {
+  absl::ReaderMutexLock lock(&tables_->mutex);
+  const auto& ids = tables_->id_of_slot;
+  const auto id_a = ids.find(a), id_b = ids.find(b);
+  if (id_a == ids.end() || id_b == ids.end()) return id_b != ids.end();
+  return *id_a->second < *id_b->second;
+}
+
 SlotSet PropertyIndex::All() const {
   absl::ReaderMutexLock lock(&tables_->mutex);
   return tables_->all;
@@ -440,8 +456,9 @@ size_t PropertyIndex::memory_bytes() const {
   absl::ReaderMutexLock lock(&tables_->mutex);
   size_t bytes = tables_->all.memory_bytes();
   for (const auto& [id, slot] : tables_->slot_of_id) {
-    bytes += id.capacity() + sizeof(id) + sizeof(slot);
+    bytes += id.capacity() + sizeof(id) + sizeof(slot) + sizeof(void*);
   }
+  bytes += tables_->id_of_slot.capacity() * (sizeof(Slot) + sizeof(void*));
   for (const auto& [name, table] : tables_->properties) {
     bytes += name.capacity() + sizeof(table) + table.present.memory_bytes() +
              table.long_texts.memory_bytes() + table.scalars.memory_bytes() +

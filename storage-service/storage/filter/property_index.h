@@ -54,6 +54,10 @@ class PropertyIndex {
   // that ValidateFilter refuses. Errors of the reader are passed on.
   absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
 
+  // Whether the id of `a` comes before that of `b`, bytewise. An id that is not
+  // there comes first.
+  bool IdBefore(Slot a, Slot b) const;
+
   // Every slot.
   SlotSet All() const;
   size_t size() const;

@@ -82,18 +82,20 @@ absl::Status ExecuteQuery(const ServiceEnvironment& environment,
   DIPTYCH_ASSIGN_OR_RETURN(
       PlannedQuery plan,
       QueryFromProto(request, found, environment.engine.limits(), path));
-  if (plan.spaces.empty())
+  if (request.query_case() == v1::QueryRequest::QUERY_NOT_SET)
     return ListByFilter(environment.engine, call, plan.query, response);
 
   DIPTYCH_ASSIGN_OR_RETURN(
       std::vector<QueryVector> vectors,
       MakeQueryVectors(environment, call, collection, plan.spaces));
   const std::vector<std::string> excluded_ids = ExcludedIds(vectors);
-  for (size_t i = 0; i < vectors.size(); ++i) {
-    SearchRequest& search = plan.query.parts[i].search;
-    search.query = std::move(vectors[i].query);
-    search.model_fingerprint = std::move(vectors[i].model_fingerprint);
-    search.excluded_ids = excluded_ids;
+  auto vector = vectors.begin();
+  for (RankedQuery::Part& part : plan.query.parts) {
+    part.search.excluded_ids = excluded_ids;
+    if (part.keywords.has_value()) continue;
+    part.search.query = std::move(vector->query);
+    part.search.model_fingerprint = std::move(vector->model_fingerprint);
+    ++vector;
   }
   DIPTYCH_ASSIGN_OR_RETURN(
       const std::vector<RankedResult> results,

@@ -10,10 +10,10 @@
 #include "absl/strings/str_join.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/engine/keyword_validation.h"
 #include "storage/engine/object_validation.h"
 #include "storage/service/filter_conversion.h"
 #include "storage/service/object_conversion.h"
-#include "storage/service/service_environment.h"
 #include "storage/types/distance.h"
 
 namespace diptych::storage {
@@ -33,7 +33,6 @@ class QueryReader {
         path_(path) {}
 
   absl::StatusOr<PlannedQuery> Read() {
-    DIPTYCH_RETURN_IF_ERROR(CheckImplemented());
     ReadCount();
     ReadSpaces();
     ReadSearch();
@@ -52,15 +51,6 @@ class QueryReader {
   }
   void Violation(absl::string_view field, absl::string_view description) {
     violations_.Add(absl::StrCat(path_, field), description);
-  }
-
-  absl::Status CheckImplemented() const {
-    const bool keyword_part = std::any_of(
-        request_.fusion().parts().begin(), request_.fusion().parts().end(),
-        [](const v1::FusionPart& part) { return part.has_keyword(); });
-    if (request_.has_keyword() || keyword_part)
-      return NotImplementedStatus("keyword search");
-    return absl::OkStatus();
   }
 
   void ReadCount() {
@@ -89,6 +79,8 @@ class QueryReader {
   void ReadSpaces() {
     if (request_.has_fusion()) {
       ReadFusion(request_.fusion());
+    } else if (request_.has_keyword()) {
+      AddKeywords(request_.keyword(), path_, request_.vector_space(), 1);
     } else if (has_query()) {
       AddSpace(VectorQueryOf(request_), path_, request_.vector_space(), 1);
     } else {
@@ -127,17 +119,43 @@ class QueryReader {
                         absl::StrCat("is ", part.weight(),
                                      "; give more than 0, or 0 for 1"));
       }
+      const double weight = part.weight() == 0 ? 1 : part.weight();
+      if (part.has_keyword()) {
+        AddKeywords(part.keyword(), absl::StrCat(field, "."),
+                    part.vector_space(), weight);
+        continue;
+      }
       const VectorQuery query = VectorQueryOf(part);
       if (std::holds_alternative<std::monostate>(query)) {
         violations_.Add(field, "asks for nothing; give one kind of query");
         continue;
       }
-      AddSpace(query, absl::StrCat(field, "."), part.vector_space(),
-               part.weight() == 0 ? 1 : part.weight());
+      AddSpace(query, absl::StrCat(field, "."), part.vector_space(), weight);
     }
   }
 
   // `parent` is the path of the message that holds the query, with its dot.
+  void AddKeywords(const v1::Keyword& keyword, absl::string_view parent,
+                   const std::string& space, double weight) {
+    Keywords keywords;
+    keywords.text = keyword.text();
+    keywords.properties.assign(keyword.properties().begin(),
+                               keyword.properties().end());
+    keywords.boosts.insert(keyword.boosts().begin(), keyword.boosts().end());
+    ValidateKeywords(keywords, absl::StrCat(parent, "keyword"), limits_,
+                     violations_);
+    if (!space.empty()) {
+      violations_.Add(absl::StrCat(parent, "vector_space"),
+                      absl::StrCat("is \"", space,
+                                   "\", but words are looked for in no vector "
+                                   "space; leave it out"));
+    }
+    RankedQuery::Part part;
+    part.keywords = std::move(keywords);
+    part.weight = weight;
+    plan_.query.parts.push_back(std::move(part));
+  }
+
   void AddSpace(const VectorQuery& query, absl::string_view parent,
                 const std::string& name, double weight) {
     const std::string wanted = name.empty() ? kDefaultVectorSpace : name;
@@ -190,10 +208,12 @@ class QueryReader {
       if (!has_query()) {
         Violation(field,
                   "is given without a query; without one there is no distance");
-      } else if (request_.has_fusion()) {
+      } else if (request_.has_fusion() || request_.has_keyword()) {
         Violation(field,
-                  "is given beside fusion, whose results have a score and no "
-                  "distance; leave it out");
+                  absl::StrCat("is given beside ",
+                               request_.has_fusion() ? "fusion" : "keyword",
+                               ", whose results have a score and no distance; "
+                               "leave it out"));
       }
     }
     if (request_.has_min_certainty()) {
@@ -238,10 +258,11 @@ class QueryReader {
     const v1::Diversity& diversity = request_.diversity();
     const int64_t candidates_max = static_cast<int64_t>(
         std::min(kDiversityCandidatesMax, limits_.results_max));
-    if (!has_query() || request_.has_fusion() || request_.has_group_by()) {
+    if (!has_query() || request_.has_fusion() || request_.has_keyword() ||
+        request_.has_group_by()) {
       Violation("diversity",
-                "goes with a query of one vector, and not with fusion or "
-                "group_by; leave one out");
+                "goes with a query of one vector, and not with keyword, fusion "
+                "or group_by; leave one out");
     }
     if (!(diversity.lambda() >= 0 && diversity.lambda() <= 1)) {
       Violation("diversity.lambda",

@@ -2,8 +2,8 @@
 // is wrong with it.
 //
 // Errors: INVALID_ARGUMENT names every bad field below `path` ("" or
-// "queries[1]."); UNIMPLEMENTED for keyword search. Concurrency: pure function.
-// Limits: the engine's, and those of ranked_query.h and vector_query.h.
+// "queries[1]."). Concurrency: pure function. Limits: the engine's, and those
+// of ranked_query.h and vector_query.h.
 #pragma once
 
 #include <string>
@@ -21,7 +21,8 @@ namespace diptych::storage {
 
 struct PlannedQuery {
   // Without parts' vectors, which are still to be made from `spaces`, one of
-  // them per part. A query by filter alone has one part and no space.
+  // them per part that is not of words. A query by filter alone has one part
+  // and no space.
   RankedQuery query;
   std::vector<SpaceQuery> spaces;
 };

@@ -42,6 +42,9 @@ class RankedQueryRun {
   absl::StatusOr<std::vector<RankedResult>> Search(
       const RankedQuery::Part& part, size_t top_k, size_t offset,
       const Projection& projection) {
+    if (part.keywords.has_value()) {
+      return SearchKeywords(part, top_k, offset, projection);
+    }
     SearchRequest search = part.search;
     search.top_k = static_cast<uint32_t>(top_k);
     search.offset = static_cast<uint32_t>(offset);
@@ -52,6 +55,28 @@ class RankedQueryRun {
     for (SearchHit& hit : found.hits) {
       results.push_back(
           {std::move(hit.view), hit.distance, std::nullopt, std::nullopt});
+    }
+    return results;
+  }
+
+  absl::StatusOr<std::vector<RankedResult>> SearchKeywords(
+      const RankedQuery::Part& part, size_t top_k, size_t offset,
+      const Projection& projection) {
+    KeywordSearchRequest search;
+    search.collection = part.search.collection;
+    search.keywords = *part.keywords;
+    search.filter = part.search.filter;
+    search.excluded_ids = part.search.excluded_ids;
+    search.top_k = static_cast<uint32_t>(top_k);
+    search.offset = static_cast<uint32_t>(offset);
+    search.projection = projection;
+    DIPTYCH_ASSIGN_OR_RETURN(KeywordSearchResult found,
+                             engine_.SearchKeywords(call_, search));
+    std::vector<RankedResult> results;
+    results.reserve(found.hits.size());
+    for (KeywordHit& hit : found.hits) {
+      results.push_back(
+          {std::move(hit.view), std::nullopt, hit.score, std::nullopt});
     }
     return results;
   }
@@ -72,7 +97,9 @@ class RankedQueryRun {
       }
       WeightedRanking weighted{{}, part.weight};
       for (RankedResult& result : found) {
-        weighted.objects.push_back({result.view.object.id, -*result.distance});
+        weighted.objects.push_back(
+            {result.view.object.id,
+             result.distance.has_value() ? -*result.distance : *result.score});
         views[result.view.object.id] = std::move(result.view);
       }
       rankings.push_back(std::move(weighted));

@@ -35,6 +35,9 @@ struct RankedQuery {
   struct Part {
     // Its top_k, offset and projection are not used.
     SearchRequest search;
+    // Set: ranked by these words. Of `search` then hold the collection, the
+    // filter and the excluded ids.
+    std::optional<Keywords> keywords;
     Metric metric = Metric::kCosine;
     double weight = 1;
   };
@@ -61,8 +64,8 @@ struct RankedQuery {
 
 struct RankedResult {
   ObjectView view;
-  std::optional<double> distance;  // not of a fusion
-  std::optional<double> score;     // of a fusion
+  std::optional<double> distance;  // of one vector
+  std::optional<double> score;     // of a fusion, or of words
   std::optional<PropertyValue> group;
 };
 

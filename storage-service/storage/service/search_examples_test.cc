@@ -46,7 +46,8 @@ TEST_F(StorageServicesTest, TheExamplesOfTheSearchPageAreAnswered) {
     absl::StrAppend(&objects, "objects { id: '", id, "' ");
     for (const std::string property : {"document", "title", "video"}) {
       absl::StrAppend(&objects, "properties { key: '", property,
-                      "' value { text_value: '", id, "' } } ");
+                      "' value { text_value: '", id,
+                      property == "document" ? ", a red sofa" : "", "' } } ");
     }
     absl::StrAppend(&objects,
                     "properties { key: 'price' value { integer_value: 100 } } "

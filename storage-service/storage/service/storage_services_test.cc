@@ -267,14 +267,7 @@ TEST_F(StorageServicesTest, AHangingInferenceServiceHoldsUpNobodyElse) {
 }
 
 TEST_F(StorageServicesTest, WhatIsNotImplementedSaysSo) {
-  Fill();
   const absl::StatusCode code = absl::StatusCode::kUnimplemented;
-  for (const char* query :
-       {"keyword { }", "fusion { parts { keyword { } } }"}) {
-    EXPECT_THAT(Query(std::string(R"(collection: "words" )") + query),
-                StatusIs(code, HasSubstr("does not implement")))
-        << query;
-  }
   EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::Flush, ""),
               StatusIs(code, HasSubstr("Flush")));
   EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::CreateSnapshot, ""),

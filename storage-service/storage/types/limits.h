@@ -29,6 +29,9 @@ struct Limits {
   size_t results_max = 10'000;
   size_t filter_depth_max = 32;
   size_t filter_nodes_max = 10'000;
+  // Of a search by words: its text, and the different words in it.
+  size_t keyword_text_bytes_max = 64 << 10;
+  size_t keyword_terms_max = 256;
   size_t vector_dimension_max = 16'384;
   size_t page_size_default = 100;
   size_t page_size_max = 1'000;
