@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
 #include "nlohmann/json.hpp"
@@ -37,7 +38,8 @@ bool ReadUnsigned(const Json& json, uint64_t& value) {
 absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json,
                                  uint64_t data_bytes) {
   const auto bad = [&](absl::string_view why) {
-    return Malformed(absl::StrCat("tensor ", name, " ", why));
+    return Malformed(
+        absl::StrCat("tensor ", absl::Utf8SafeCEscape(name), " ", why));
   };
   if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") ||
       !json.contains("data_offsets")) {
@@ -94,10 +96,10 @@ absl::StatusOr<std::vector<Entry>> ParseHeader(absl::string_view header,
   uint64_t covered = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != covered) {
-      return Malformed(absl::StrCat("tensor ", entry.name,
-                                    entry.begin < covered
-                                        ? " overlaps another"
-                                        : " leaves a hole before it"));
+      return Malformed(
+          absl::StrCat("tensor ", absl::Utf8SafeCEscape(entry.name),
+                       entry.begin < covered ? " overlaps another"
+                                             : " leaves a hole before it"));
     }
     covered = entry.end;
   }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -96,7 +97,7 @@ absl::StatusOr<std::vector<float>> FloatsOf(const TensorView& tensor) {
     ForEachElement(tensor, element_bytes,
                    [&](const char* from) { values.push_back(convert(from)); });
   };
-  if (tensor.type == "F32" && tensor.strides.empty()) {
+  if (tensor.type == "F32" && tensor.strides.empty() && !tensor.bytes.empty()) {
     values.resize(tensor.bytes.size() / sizeof(float));
     std::memcpy(values.data(), tensor.bytes.data(),
                 values.size() * sizeof(float));
@@ -114,13 +115,13 @@ absl::StatusOr<std::vector<float>> FloatsOf(const TensorView& tensor) {
     });
   } else {
     return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", tensor.name,
+        "tensor ", absl::Utf8SafeCEscape(tensor.name),
         " must be of type F64, F32, F16 or BF16; it is ", tensor.type));
   }
   for (const float value : values) {
     if (!std::isfinite(value)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", tensor.name,
+          absl::StrCat("tensor ", absl::Utf8SafeCEscape(tensor.name),
                        " holds a value that is not finite (NaN or infinity)"));
     }
   }

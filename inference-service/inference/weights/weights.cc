@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "inference/weights/pytorch_file.h"
 #include "inference/weights/safetensors.h"
 #include "nlohmann/json.hpp"
 
@@ -30,14 +32,17 @@ absl::Status Weights::AddFile(const std::string& path) {
   DIPTYCH_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file,
                            MappedFile::Open(path));
   DIPTYCH_ASSIGN_OR_RETURN(std::vector<TensorView> tensors,
-                           ParseSafetensors(file->bytes()));
+                           LooksLikePytorchFile(file->bytes())
+                               ? ParsePytorchFile(file->bytes())
+                               : ParseSafetensors(file->bytes()));
   for (TensorView& tensor : tensors) {
     std::string name = tensor.name;
     const auto [it, added] =
         tensors_.try_emplace(std::move(name), std::move(tensor));
     if (!added) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "is malformed: another file holds tensor ", it->first, " too"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("is malformed: another file holds tensor ",
+                       absl::Utf8SafeCEscape(it->first), " too"));
     }
   }
   files_.push_back(std::move(file));

@@ -1,7 +1,8 @@
 // A model's weights by name, from one file or several, whatever their format.
 //
 // Operation: files are mapped into memory and checked whole before anything is
-// read from them. Formats: safetensors (safetensors.h).
+// read from them. Formats: safetensors (safetensors.h), and what torch.save
+// writes (pytorch_file.h), told apart by their first bytes.
 // Concurrency: const methods may be called from any thread, in parallel.
 // Limits: those of the formats; see also mapped_file.h.
 #pragma once
