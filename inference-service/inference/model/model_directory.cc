@@ -41,31 +41,30 @@ absl::StatusOr<std::optional<std::string>> ReadText(const fs::path& directory,
 }
 
 absl::StatusOr<std::vector<std::string>> FindWeights(const fs::path& path) {
-  std::error_code error;
-  if (fs::exists(path / "model.safetensors", error)) {
-    return std::vector<std::string>{(path / "model.safetensors").string()};
-  }
-  DIPTYCH_ASSIGN_OR_RETURN(const auto index,
-                           ReadText(path, "model.safetensors.index.json"));
-  if (!index.has_value()) {
-    return absl::NotFoundError(
-        fs::exists(path / "pytorch_model.bin", error)
-            ? "model.safetensors is missing; pytorch_model.bin is there, but "
-              "is a pickle, which is not read: choose a revision of the model "
-              "with safetensors"
-            : "model.safetensors is missing");
-  }
-  DIPTYCH_ASSIGN_OR_RETURN(
-      std::vector<std::string> files,
-      ParseWeightsIndex("model.safetensors.index.json", *index));
-  for (std::string& file : files) {
-    if (!fs::exists(path / file, error)) {
-      return absl::NotFoundError(absl::StrCat(
-          file, " is missing, which model.safetensors.index.json names"));
+  // safetensors first: it is checked faster, and holds nothing but tensors.
+  for (const std::string file : {"model.safetensors", "pytorch_model.bin"}) {
+    std::error_code error;
+    if (fs::exists(path / file, error)) {
+      return std::vector<std::string>{(path / file).string()};
     }
-    file = (path / file).string();
+    const std::string index_file = file + ".index.json";
+    DIPTYCH_ASSIGN_OR_RETURN(const auto index,
+                             ReadText(path, index_file.c_str()));
+    if (!index.has_value()) continue;
+    DIPTYCH_ASSIGN_OR_RETURN(std::vector<std::string> shards,
+                             ParseWeightsIndex(index_file, *index));
+    for (std::string& shard : shards) {
+      if (!fs::exists(path / shard, error)) {
+        return absl::NotFoundError(
+            absl::StrCat(shard, " is missing, which ", index_file, " names"));
+      }
+      shard = (path / shard).string();
+    }
+    return shards;
   }
-  return files;
+  return absl::NotFoundError(
+      "model.safetensors is missing, and so is pytorch_model.bin; either will "
+      "do, also as shards with an .index.json");
 }
 
 std::string RevisionOf(const fs::path& path) {

@@ -1,8 +1,8 @@
 // A model directory as downloaded from the Hugging Face hub: which files are
 // there, and the small ones' text.
 //
-// Operation: nothing is interpreted beyond finding the weights; no file outside
-// the directory is read, and no pickle (pytorch_model.bin).
+// Operation: nothing is interpreted beyond finding the weights, safetensors
+// before pytorch_model.bin; no file outside the directory is read.
 // Concurrency: a value type and a free function.
 // Limits: text files of kTextFileBytesMax.
 #pragma once
@@ -34,9 +34,9 @@ struct ModelDirectory {
   std::string revision;
 };
 
-// NOT_FOUND when `path` is no directory or lacks config.json or safetensors
-// weights; INVALID_ARGUMENT when a file is too large or the index of the
-// weights is malformed. Messages name the file, not the directory.
+// NOT_FOUND when `path` is no directory or lacks config.json or weights;
+// INVALID_ARGUMENT when a file is too large or the index of the weights is
+// malformed. Messages name the file, not the directory.
 absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path);
 
 }  // namespace diptych::inference

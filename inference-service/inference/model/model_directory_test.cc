@@ -49,12 +49,29 @@ TEST_F(ModelDirectoryTest, MissingFilesAreNamed) {
   Write("config.json", "{}");
   EXPECT_THAT(Read().status(),
               StatusIs(code, HasSubstr("model.safetensors is missing")));
-  Write("pytorch_model.bin", "x");
-  EXPECT_THAT(Read().status(), StatusIs(code, HasSubstr("is a pickle")));
   Write("model.safetensors.index.json",
         R"({"weight_map": {"a": "model-1.safetensors"}})");
   EXPECT_THAT(Read().status(),
               StatusIs(code, HasSubstr("model-1.safetensors is missing")));
+}
+
+TEST_F(ModelDirectoryTest, SafetensorsGoBeforePickles) {
+  Write("config.json", "{}");
+  Write("pytorch_model.bin.index.json",
+        R"({"weight_map": {"a": "pytorch_model-1.bin"}})");
+  EXPECT_THAT(Read().status(),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("pytorch_model-1.bin is missing, which "
+                                 "pytorch_model.bin.index.json names")));
+  Write("pytorch_model-1.bin", "x");
+  EXPECT_THAT(Read()->weight_files,
+              ElementsAre(directory_.File("pytorch_model-1.bin")));
+  Write("pytorch_model.bin", "x");
+  EXPECT_THAT(Read()->weight_files,
+              ElementsAre(directory_.File("pytorch_model.bin")));
+  Write("model.safetensors", "x");
+  EXPECT_THAT(Read()->weight_files,
+              ElementsAre(directory_.File("model.safetensors")));
 }
 
 TEST_F(ModelDirectoryTest, RevisionIsThatOfASnapshot) {
