@@ -36,6 +36,9 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 # LMDB 0.9.24: the storage service's truth. Included by one adapter only.
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 
+# libcurl 7.88 (7.85 for CURLOPT_PROTOCOLS_STR): loads https:// URIs. Included by one adapter only.
+find_package(CURL 7.85 REQUIRED)
+
 # CRoaring: sets of slots (filters, deletes).
 find_package(roaring CONFIG REQUIRED)
 

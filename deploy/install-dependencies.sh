@@ -18,7 +18,7 @@ build_packages=(
   libcli11-dev libcpp-httplib-dev libspdlog-dev nlohmann-json3-dev prometheus-cpp-dev
   libhnswlib-dev liblmdb-dev libroaring-dev
   libgif-dev libicu-dev libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev
-  libre2-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev
+  libcurl4-openssl-dev libre2-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev
   libtorch-dev libgflags-dev libgoogle-glog-dev
   libopenblas0-openmp # LibTorch's matrix products: several times the speed of the reference BLAS
   python3 python3-numpy python3-pil # deploy/get-model.sh, and the picture generator that the quick start calls
@@ -38,7 +38,7 @@ runtime_packages_storage=(
   ca-certificates
   libabsl20220623 libgrpc++1.51 libprotobuf32
   libcpp-httplib0.11 libprometheus-cpp-core1.0 libspdlog1.10
-  libicu72 liblmdb0 libre2-9 libroaring0 libssl3 libxxhash0 libzstd1 zlib1g
+  libcurl4 libicu72 liblmdb0 libre2-9 libroaring0 libssl3 libxxhash0 libzstd1 zlib1g
 )
 runtime_packages_inference=(
   ca-certificates

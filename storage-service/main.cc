@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -31,6 +33,7 @@
 #include "storage/service/collection_service.h"
 #include "storage/service/object_service.h"
 #include "storage/service/search_service.h"
+#include "storage/uri/allowed_uri_loader.h"
 
 namespace diptych::storage {
 namespace {
@@ -43,6 +46,10 @@ struct StorageServerOptions {
   ServerFlags server;
   std::string data;
   std::string inference;
+  std::string uri_file_root;
+  std::vector<std::string> uri_https_hosts;
+  int uri_timeout_seconds = 10;
+  int uri_threads = 8;
   int read_threads =
       std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   int index_threads = 1;
@@ -57,6 +64,8 @@ struct StorageServerOptions {
     };
     check_range("--read-threads", read_threads, 1024);
     check_range("--index-threads", index_threads, 1024);
+    check_range("--uri-timeout-seconds", uri_timeout_seconds, 3600);
+    check_range("--uri-threads", uri_threads, 1024);
     check_range("--queue-max", queue_max, 1'000'000);
     DIPTYCH_RETURN_IF_ERROR(server.Validate());
     return violations.ToStatus();
@@ -75,6 +84,24 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
                  "gRPC target of the inference service, as "
                  "dns:///inference:50051; without it callers bring vectors")
       ->envname("DIPTYCH_INFERENCE");
+  app.add_option("--uri-file-root", options.uri_file_root,
+                 "Folder below which images may be given as file:// URIs; "
+                 "without it none may")
+      ->envname("DIPTYCH_URI_FILE_ROOT");
+  app.add_option("--uri-https-hosts", options.uri_https_hosts,
+                 "Hosts from which images may be given as https:// URIs, with "
+                 "a port where it is not 443, separated by commas; without it "
+                 "none may")
+      ->envname("DIPTYCH_URI_HTTPS_HOSTS")
+      ->delimiter(',');
+  app.add_option("--uri-timeout-seconds", options.uri_timeout_seconds,
+                 "How long one https:// URI may take")
+      ->envname("DIPTYCH_URI_TIMEOUT_SECONDS")
+      ->capture_default_str();
+  app.add_option("--uri-threads", options.uri_threads,
+                 "Images that are loaded from URIs at the same time")
+      ->envname("DIPTYCH_URI_THREADS")
+      ->capture_default_str();
   app.add_option("--read-threads", options.read_threads,
                  "Threads that search and read")
       ->envname("DIPTYCH_READ_THREADS")
@@ -89,6 +116,32 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
       ->capture_default_str();
 }
 
+// Null where the operator allows no URI.
+absl::StatusOr<std::unique_ptr<UriLoader>> MakeUriLoader(
+    const StorageServerOptions& options, Executor& executor,
+    MetricsRegistry& metrics) {
+  const size_t bytes_max = Limits().image_bytes_max;
+  std::unique_ptr<FileLoader> files;
+  std::unique_ptr<HttpsLoader> https;
+  if (!options.uri_file_root.empty()) {
+    DIPTYCH_ASSIGN_OR_RETURN(
+        files, FileLoader::Open(options.uri_file_root, bytes_max));
+  }
+  if (!options.uri_https_hosts.empty()) {
+    HttpsLoaderOptions https_options;
+    https_options.hosts = options.uri_https_hosts;
+    https_options.bytes_max = bytes_max;
+    https_options.duration_max = absl::Seconds(options.uri_timeout_seconds);
+    DIPTYCH_ASSIGN_OR_RETURN(
+        https, HttpsLoader::Create(https_options, Clock::System()));
+  }
+  if (files == nullptr && https == nullptr) return nullptr;
+  return std::make_unique<AllowedUriLoader>(
+      std::move(files), std::move(https),
+      static_cast<size_t>(options.uri_threads), executor, Clock::System(),
+      metrics);
+}
+
 // Serves until a signal asks to stop.
 absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   const absl::Time start_time = Clock::System().Now();
@@ -97,18 +150,23 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
     vectorizer = std::make_unique<GrpcVectorizer>(
         GrpcVectorizerOptions{.target = options.inference}, Clock::System());
   }
-  LocalEngineOptions engine_options;
-  engine_options.data_directory = options.data;
-  engine_options.vectorizer = vectorizer.get();
-  engine_options.index_threads = static_cast<size_t>(options.index_threads);
-  DIPTYCH_ASSIGN_OR_RETURN(const std::unique_ptr<LocalEngine> engine,
-                           LocalEngine::Open(engine_options));
-
   MetricsRegistry metrics;
   const auto pool = [&options](const char* name, int threads) {
     return std::make_unique<ThreadPool>(ThreadPoolOptions{
         .name = name, .threads = threads, .queue_max = options.queue_max});
   };
+  const auto uri_pool = pool("uri-loads", options.uri_threads);
+  MeasuredExecutor uri_loads("uri_loads", *uri_pool, Clock::System(), metrics);
+  DIPTYCH_ASSIGN_OR_RETURN(const std::unique_ptr<UriLoader> uri_loader,
+                           MakeUriLoader(options, uri_loads, metrics));
+  LocalEngineOptions engine_options;
+  engine_options.data_directory = options.data;
+  engine_options.vectorizer = vectorizer.get();
+  engine_options.uri_loader = uri_loader.get();
+  engine_options.index_threads = static_cast<size_t>(options.index_threads);
+  DIPTYCH_ASSIGN_OR_RETURN(const std::unique_ptr<LocalEngine> engine,
+                           LocalEngine::Open(engine_options));
+
   const auto read_pool = pool("reads", options.read_threads);
   const auto vectorized_read_pool = pool("vec-reads", kWaitingThreads);
   const auto write_pool = pool("writes", kWaitingThreads);

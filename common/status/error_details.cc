@@ -90,6 +90,13 @@ std::vector<FieldViolation> FieldViolationsOf(const absl::Status& status) {
   return result;
 }
 
+absl::Status WithFieldViolationsOf(absl::Status status,
+                                   const absl::Status& fields) {
+  const auto bad_request = GetDetail<google::rpc::BadRequest>(fields);
+  if (!status.ok() && bad_request.has_value()) SetDetail(status, *bad_request);
+  return status;
+}
+
 absl::Status RenameFields(const absl::Status& status, absl::string_view from,
                           absl::string_view to) {
   FieldViolations renamed;

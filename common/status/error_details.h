@@ -61,6 +61,10 @@ absl::Status InvalidField(absl::string_view field,
 // none.
 std::vector<FieldViolation> FieldViolationsOf(const absl::Status& status);
 
+// `status`, whatever its code, with the fields that `fields` names.
+absl::Status WithFieldViolationsOf(absl::Status status,
+                                   const absl::Status& fields);
+
 // The same status, where fields whose path begins with `from` now begin with
 // `to`: a layer that keeps a message of the API under another name says the
 // API's. Statuses that name no fields are returned as they are.

@@ -63,6 +63,11 @@ FOLDERS = (
         ("storage-service/storage/engine", "storage-service/storage/types", "common"),
         "implements the engine's Vectorizer; what it is used for is not its business",
     ),
+    Folder(
+        "storage-service/storage/uri",
+        ("storage-service/storage/engine", "storage-service/storage/types", "common"),
+        "implements the engine's UriLoader; what is made of the bytes is not its business",
+    ),
     Folder("storage-service/main.cc", ("storage-service", "common"), "the one file that knows every concrete class"),
     Folder("inference-service/inference/types", ("common",), "plain values that every layer above speaks"),
     Folder(
@@ -180,6 +185,12 @@ LIBRARIES = (
         re.compile(r"^lmdb\.h$"),
         ("storage-service/storage/record",),
         "its return codes become absl::Status in one place",
+    ),
+    Library(
+        "libcurl",
+        re.compile(r"^curl/"),
+        ("storage-service/storage/uri",),
+        "what a URL may lead to is decided in one place",
     ),
     Library(
         "hnswlib",

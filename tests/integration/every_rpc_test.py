@@ -143,8 +143,9 @@ class ObjectServiceTest(RpcCase):
         got = dict(answer.objects[0].properties)
         image = got["image_value"].image_value
         self.assertEqual((len(image.content_sha256), image.size_bytes), (32, len(PICTURE)))
-        image.ClearField("content_sha256")
-        image.ClearField("size_bytes")
+        self.assertTrue(image.stored)
+        for output_only in ("content_sha256", "size_bytes", "stored"):
+            image.ClearField(output_only)
         self.assertEqual(got, given)
 
     def test_upsert(self):

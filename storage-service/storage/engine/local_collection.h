@@ -20,6 +20,7 @@
 #include "storage/engine/collection_index.h"
 #include "storage/engine/object_batch.h"
 #include "storage/engine/requests.h"
+#include "storage/engine/uri_loader.h"
 #include "storage/engine/vectorizer.h"
 #include "storage/engine/write_queue.h"
 #include "storage/record/record_store.h"
@@ -35,6 +36,7 @@ struct CollectionEnvironment {
   Clock* clock = nullptr;
   Executor* executor = nullptr;      // may be null
   Vectorizer* vectorizer = nullptr;  // may be null
+  UriLoader* uri_loader = nullptr;   // may be null
 };
 
 // Operation: the record store is the truth; opening builds the index from it.
@@ -101,9 +103,21 @@ class LocalCollection {
                          std::vector<PendingObject>& objects,
                          const std::vector<std::vector<bool>>& wanted,
                          std::vector<std::string>& fingerprints);
-  absl::Status LoadImages(const CollectionSpec& spec,
-                          const PendingObject& object,
-                          const std::vector<bool>& wanted, ImageBytes& images);
+  // local_collection_images.cc
+  // Whether there is a URI that could have to be loaded.
+  bool MayLoadImages(const ObjectWrite& object) const;
+  // Brings what the objects of the request `given` lack: bytes of the store
+  // that vectors need, and those that lie at URIs. `images` gets them, one
+  // member per object, and the objects that lacked any point there.
+  absl::Status LoadImages(const CallContext& context,
+                          const CollectionSpec& spec,
+                          const std::vector<ObjectWrite>& given,
+                          std::vector<PendingObject>& objects,
+                          const std::vector<std::vector<bool>>& wanted,
+                          std::vector<ImageBytes>& images);
+  // Forgets bytes that were for vectors only.
+  static void DropExternalImages(const std::vector<PendingObject>& objects,
+                                 std::vector<ImageBytes>& images);
   absl::Status RunBatch(const CallContext& context, ObjectWriteBatch& batch);
   void FixSpaces(const std::vector<SpaceState>& states);
 

@@ -83,7 +83,10 @@ absl::StatusOr<ObjectView> LocalCollection::View(ReadTransaction& transaction,
   if (projection.image_bytes) {
     for (const auto& [name, value] : view.object.properties) {
       const auto* image = std::get_if<ImageReference>(&value);
-      if (image == nullptr || image->content_sha256.empty()) continue;
+      if (image == nullptr || image->content_sha256.empty() ||
+          image->external) {
+        continue;
+      }
       DIPTYCH_ASSIGN_OR_RETURN(view.images[name],
                                ReadImage(transaction, image->content_sha256));
     }

@@ -77,47 +77,24 @@ absl::StatusOr<WriteObjectsResult> LocalCollection::WriteOnce(
   if (skip_existing) {
     DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
     for (size_t i = 0; i < objects.size(); ++i) {
-      if (!AnyWanted(wanted[i])) continue;
+      if (!AnyWanted(wanted[i]) && !MayLoadImages(request.objects[i])) continue;
       DIPTYCH_ASSIGN_OR_RETURN(auto slot, FindSlot(*read, objects[i].id));
       if (!slot.has_value()) continue;
       objects[i].vectorized = false;
       wanted[i].assign(spaces, false);
     }
   }
+  std::vector<ImageBytes> images;
+  DIPTYCH_RETURN_IF_ERROR(
+      LoadImages(context, spec, request.objects, objects, wanted, images));
   std::vector<std::string> fingerprints;
   DIPTYCH_RETURN_IF_ERROR(
       Vectorize(context, spec, objects, wanted, fingerprints));
+  DropExternalImages(objects, images);
   ObjectWriteBatch batch(spec, environment_.limits, Now(), request.mode,
                          std::move(objects), std::move(fingerprints));
   DIPTYCH_RETURN_IF_ERROR(RunBatch(context, batch));
   return WriteObjectsResult{batch.TakeResults()};
-}
-
-absl::Status LocalCollection::LoadImages(const CollectionSpec& spec,
-                                         const PendingObject& object,
-                                         const std::vector<bool>& wanted,
-                                         ImageBytes& images) {
-  images = *object.images;
-  for (size_t space = 0; space < wanted.size(); ++space) {
-    if (!wanted[space]) continue;
-    for (const WeightedField& field :
-         spec.vector_spaces[space].vectorizer.image_fields) {
-      const auto property = object.properties.find(field.property);
-      if (property == object.properties.end() ||
-          images.contains(field.property)) {
-        continue;
-      }
-      const auto* image = std::get_if<ImageReference>(&property->second);
-      if (image == nullptr || image->content_sha256.empty()) continue;
-      DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
-      auto bytes = ReadImage(*read, image->content_sha256);
-      // Whether the content exists is decided in the write queue.
-      if (absl::IsNotFound(bytes.status())) continue;
-      DIPTYCH_RETURN_IF_ERROR(bytes.status());
-      images[field.property] = *std::move(bytes);
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status LocalCollection::Vectorize(
@@ -128,22 +105,11 @@ absl::Status LocalCollection::Vectorize(
   fingerprints.assign(spec.vector_spaces.size(), "");
   std::vector<VectorizableObject> vectorizable;
   std::vector<size_t> positions;
-  std::vector<ImageBytes> images(objects.size());
   for (size_t i = 0; i < objects.size(); ++i) {
     if (!AnyWanted(wanted[i])) continue;
-    bool needs_stored_image = false;
-    for (const auto& [name, value] : objects[i].properties) {
-      needs_stored_image = needs_stored_image ||
-                           (std::holds_alternative<ImageReference>(value) &&
-                            !objects[i].images->contains(name));
-    }
-    if (needs_stored_image) {
-      DIPTYCH_RETURN_IF_ERROR(
-          LoadImages(spec, objects[i], wanted[i], images[i]));
-    }
     vectorizable.push_back({objects[i].index,
                             &objects[i].properties,
-                            needs_stored_image ? &images[i] : objects[i].images,
+                            objects[i].images,
                             wanted[i],
                             {}});
     positions.push_back(i);
@@ -262,9 +228,13 @@ absl::StatusOr<UpdateObjectsResult> LocalCollection::UpdateOnce(
     }
   }
   if (objects.empty()) return result;
+  std::vector<ImageBytes> images;
+  DIPTYCH_RETURN_IF_ERROR(
+      LoadImages(context, spec, request.objects, objects, wanted, images));
   std::vector<std::string> fingerprints;
   DIPTYCH_RETURN_IF_ERROR(
       Vectorize(context, spec, objects, wanted, fingerprints));
+  DropExternalImages(objects, images);
   ObjectWriteBatch batch(spec, environment_.limits, Now(), WriteMode::kUpsert,
                          std::move(objects), std::move(fingerprints));
   DIPTYCH_RETURN_IF_ERROR(RunBatch(context, batch));

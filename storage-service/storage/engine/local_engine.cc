@@ -42,6 +42,7 @@ LocalEngine::LocalEngine(const LocalEngineOptions& options)
   environment_.write_queue = options.write_queue;
   environment_.clock = options.clock;
   environment_.vectorizer = options.vectorizer;
+  environment_.uri_loader = options.uri_loader;
   environment_.executor = options.executor;
   if (environment_.executor == nullptr && options.index_threads > 0) {
     own_executor_ = std::make_unique<ThreadPool>(ThreadPoolOptions{
@@ -233,7 +234,7 @@ absl::StatusOr<Collection> LocalEngine::UpdateCollection(
     const CallContext& context, const UpdateCollectionRequest& request) {
   FieldViolations violations;
   if (!request.new_name.has_value() && !request.metadata.has_value() &&
-      request.ef_search_by_space.empty()) {
+      request.ef_search_by_space.empty() && !request.uri_images.has_value()) {
     violations.Add("name", "is all that is given; give what is to change");
   }
   if (request.new_name.has_value()) {
@@ -260,6 +261,9 @@ absl::StatusOr<Collection> LocalEngine::UpdateCollection(
   }
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
   if (request.metadata.has_value()) next.spec.metadata = *request.metadata;
+  if (request.uri_images.has_value()) {
+    next.spec.uri_images = *request.uri_images;
+  }
   if (request.new_name.has_value() && *request.new_name != request.name) {
     if (catalogued_.contains(*request.new_name)) {
       return CollectionNameTaken(*request.new_name);

@@ -14,6 +14,7 @@
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
 #include "storage/engine/local_collection.h"
+#include "storage/engine/uri_loader.h"
 #include "storage/engine/vectorizer.h"
 #include "storage/engine/write_queue.h"
 #include "storage/record/directory_lock.h"
@@ -25,6 +26,9 @@ struct LocalEngineOptions {
   std::filesystem::path data_directory;
   // Makes the vectors; must outlive the engine. Null: none are made.
   Vectorizer* vectorizer = nullptr;
+  // Brings images that lie at URIs; must outlive the engine. Null: URIs are
+  // kept as they are given, and feed no vectors.
+  UriLoader* uri_loader = nullptr;
   // Must outlive the engine.
   Clock* clock = &Clock::System();
   // Runs background index builds; must outlive the engine. Null: the engine

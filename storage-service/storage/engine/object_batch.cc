@@ -39,7 +39,9 @@ template <typename Visit>
 absl::Status ForEachImage(const ObjectRecord& record, Visit visit) {
   for (const auto& [name, value] : record.properties) {
     const auto* image = std::get_if<ImageReference>(&value);
-    if (image == nullptr || image->content_sha256.empty()) continue;
+    if (image == nullptr || image->content_sha256.empty() || image->external) {
+      continue;
+    }
     DIPTYCH_RETURN_IF_ERROR(visit(name, *image));
   }
   return absl::OkStatus();
@@ -222,7 +224,9 @@ absl::Status ObjectWriteBatch::DecideImages(ReadTransaction& transaction,
                                             FieldViolations& violations) {
   for (auto& [name, value] : record.properties) {
     auto* image = std::get_if<ImageReference>(&value);
-    if (image == nullptr || image->content_sha256.empty()) continue;
+    if (image == nullptr || image->content_sha256.empty() || image->external) {
+      continue;
+    }
     if (object.images->contains(name)) {
       brought_[image->content_sha256] = image->size_bytes;
       continue;
@@ -236,6 +240,12 @@ absl::Status ObjectWriteBatch::DecideImages(ReadTransaction& transaction,
                              FindImage(transaction, image->content_sha256));
     if (stored.has_value()) {
       image->size_bytes = stored->size_bytes;
+      continue;
+    }
+    if (!image->uri.empty()) {
+      // Nobody has looked whether the URI still has this content.
+      image->content_sha256.clear();
+      image->size_bytes = 0;
       continue;
     }
     violations.Add(

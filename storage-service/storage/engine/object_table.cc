@@ -23,7 +23,11 @@ absl::Status InitializeFormat(WriteTransaction& transaction) {
         "another data directory: format ",
         version, ", this version reads up to ", kStorageFormatVersion));
   }
-  return absl::OkStatus();
+  if (version == kStorageFormatVersion) return absl::OkStatus();
+  // What older versions wrote is read as it is; what is written from now on
+  // they could not read.
+  return transaction.Put(Table::kMeta, kFormatKey,
+                         EncodeFormat(kFormatKey, kStorageFormatVersion));
 }
 
 absl::StatusOr<Counters> ReadCounters(ReadTransaction& transaction) {

@@ -21,8 +21,8 @@
 
 namespace diptych::storage {
 
-// Writes the format version into an empty store. FAILED_PRECONDITION: the store
-// is of a newer version.
+// Writes the format version into a store that is empty or of an older version.
+// FAILED_PRECONDITION: the store is of a newer version.
 absl::Status InitializeFormat(WriteTransaction& transaction);
 
 absl::StatusOr<Counters> ReadCounters(ReadTransaction& transaction);

@@ -55,6 +55,7 @@ struct UpdateCollectionRequest {
   std::optional<std::string> new_name;
   std::optional<Properties> metadata;  // replaces all of it
   std::map<std::string, uint32_t> ef_search_by_space;
+  std::optional<UriImages> uri_images;  // of what is written from now on
 };
 
 struct VectorSpaceStats {
@@ -81,7 +82,8 @@ struct ObjectWrite {
   // Empty: the engine makes one (UUIDv7; not in updates).
   std::string id;
   // An image property is an ImageReference whose bytes come in `images`, or
-  // whose content (by SHA-256) the collection already holds, or a bare URI.
+  // whose content (by SHA-256) the collection already holds, or a URI, which is
+  // loaded where a vector needs it or the collection keeps the bytes.
   Properties properties;
   // The hash, the size and, where `properties` lacks it, the reference itself
   // are filled in from the bytes.

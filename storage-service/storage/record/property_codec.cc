@@ -18,6 +18,7 @@ enum class ValueType : uint8_t {
   kTimestamp = 5,
   kGeoPoint = 6,
   kImage = 7,
+  kExternalImage = 8,
   kBoolList = 17,
   kIntegerList = 18,
   kDoubleList = 19,
@@ -56,7 +57,7 @@ class ValueWriter {
     writer_.Double(value.longitude);
   }
   void operator()(const ImageReference& value) {
-    Type(ValueType::kImage);
+    Type(value.external ? ValueType::kExternalImage : ValueType::kImage);
     writer_.String(value.content_sha256);
     writer_.Integer(value.size_bytes);
     writer_.String(value.uri);
@@ -161,6 +162,10 @@ bool ReadValue(ByteReader& reader, PropertyValue& value) {
       return ReadOne<GeoPoint>(reader, value);
     case ValueType::kImage:
       return ReadOne<ImageReference>(reader, value);
+    case ValueType::kExternalImage:
+      if (!ReadOne<ImageReference>(reader, value)) return false;
+      std::get<ImageReference>(value).external = true;
+      return true;
     case ValueType::kBoolList:
       return ReadList<bool>(reader, value);
     case ValueType::kIntegerList:

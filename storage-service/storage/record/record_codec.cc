@@ -71,6 +71,14 @@ void WriteFields(const std::vector<WeightedField>& fields, ByteWriter& writer) {
   }
 }
 
+bool ReadUriImages(ByteReader& reader, UriImages& uri_images) {
+  uint8_t number;
+  if (!reader.Integer(number)) return false;
+  uri_images = static_cast<UriImages>(number);
+  return uri_images == UriImages::kReferenceOnly ||
+         uri_images == UriImages::kKeepBytes;
+}
+
 bool ReadFields(ByteReader& reader, std::vector<WeightedField>& fields) {
   uint32_t count;
   if (!reader.Integer(count)) return false;
@@ -205,6 +213,7 @@ std::string EncodeCollection(absl::string_view key,
     WriteSpace(space, writer);
   }
   WriteProperties(collection.spec.metadata, writer);
+  writer.Integer(static_cast<uint8_t>(collection.spec.uri_images));
   return SealRecord(RecordKind::kCollection, key, writer.bytes());
 }
 
@@ -226,7 +235,10 @@ absl::StatusOr<Collection> DecodeCollection(absl::string_view key,
           if (!ReadSpace(reader, space)) return false;
           collection.spec.vector_spaces.push_back(std::move(space));
         }
-        return ReadProperties(reader, collection.spec.metadata);
+        if (!ReadProperties(reader, collection.spec.metadata)) return false;
+        // Version 1 ends here.
+        if (reader.empty()) return true;
+        return ReadUriImages(reader, collection.spec.uri_images);
       });
 }
 

@@ -24,7 +24,7 @@ namespace diptych::storage {
 
 // Of the catalog and of each collection. Older versions are read as long as
 // they can be; newer ones are refused.
-inline constexpr uint32_t kStorageFormatVersion = 1;
+inline constexpr uint32_t kStorageFormatVersion = 2;
 
 enum class RecordKind : uint8_t {
   kFormat = 1,

@@ -22,6 +22,8 @@ Properties EveryType() {
       {"time", Timestamp{-1}},
       {"place", GeoPoint{52.5, -13.25}},
       {"image", ImageReference{std::string(32, '\x7f'), 12345, "file:///a"}},
+      {"external",
+       ImageReference{std::string(32, '\x7f'), 12345, "file:///a", true}},
       {"bools", std::vector<bool>{true, false, true}},
       {"integers", std::vector<int64_t>{1, -2}},
       {"doubles", std::vector<double>{0.5}},
@@ -52,6 +54,7 @@ TEST(RecordCodecTest, CollectionsComeBack) {
   collection.spec.vector_spaces[0].dimension = 9;
   collection.spec.vector_spaces.emplace_back().name = "own";
   collection.spec.metadata = EveryType();
+  collection.spec.uri_images = UriImages::kKeepBytes;
   EXPECT_THAT(
       DecodeCollection("clothes", EncodeCollection("clothes", collection)),
       IsOkAndHolds(collection));

@@ -157,6 +157,22 @@ v1::VectorSpace SpaceToProto(const VectorSpace& space) {
 
 }  // namespace
 
+UriImages UriImagesFromProto(v1::UriImages uri_images, absl::string_view path,
+                             FieldViolations& violations) {
+  switch (uri_images) {
+    case v1::URI_IMAGES_UNSPECIFIED:
+    case v1::URI_IMAGES_REFERENCE_ONLY:
+      return UriImages::kReferenceOnly;
+    case v1::URI_IMAGES_KEEP_BYTES:
+      return UriImages::kKeepBytes;
+    default:
+      violations.Add(path, absl::StrCat("is ", static_cast<int>(uri_images),
+                                        "; give one of the URI_IMAGES_ "
+                                        "values"));
+      return UriImages::kReferenceOnly;
+  }
+}
+
 CollectionSpec CollectionSpecFromProto(const v1::Collection& collection,
                                        absl::string_view path,
                                        FieldViolations& violations) {
@@ -180,6 +196,8 @@ CollectionSpec CollectionSpecFromProto(const v1::Collection& collection,
                      "is a picture; pictures belong to objects");
     }
   }
+  spec.uri_images = UriImagesFromProto(
+      collection.uri_images(), absl::StrCat(path, ".uri_images"), violations);
   return spec;
 }
 
@@ -193,6 +211,9 @@ v1::Collection CollectionToProto(const Collection& collection) {
   *out.mutable_create_time() = TimestampToProto(collection.create_time);
   *out.mutable_update_time() = TimestampToProto(collection.update_time);
   out.set_uid(collection.uid);
+  out.set_uri_images(collection.spec.uri_images == UriImages::kKeepBytes
+                         ? v1::URI_IMAGES_KEEP_BYTES
+                         : v1::URI_IMAGES_REFERENCE_ONLY);
   return out;
 }
 

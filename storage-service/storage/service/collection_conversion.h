@@ -16,6 +16,9 @@ CollectionSpec CollectionSpecFromProto(const v1::Collection& collection,
                                        absl::string_view path,
                                        FieldViolations& violations);
 
+UriImages UriImagesFromProto(v1::UriImages uri_images, absl::string_view path,
+                             FieldViolations& violations);
+
 v1::Collection CollectionToProto(const Collection& collection);
 
 }  // namespace diptych::storage

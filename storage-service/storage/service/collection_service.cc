@@ -13,6 +13,8 @@ namespace diptych::storage {
 namespace {
 
 constexpr char kEfSearchPath[] = "vector_spaces.hnsw.ef_search";
+constexpr char kChangeablePaths[] =
+    "name, metadata, vector_spaces.hnsw.ef_search, uri_images";
 
 absl::StatusOr<UpdateCollectionRequest> UpdateFromProto(
     const v1::UpdateCollectionRequest& request) {
@@ -22,8 +24,7 @@ absl::StatusOr<UpdateCollectionRequest> UpdateFromProto(
   if (request.update_mask().paths().empty()) {
     violations.Add(
         "update_mask",
-        absl::StrCat("is empty; name what to change: name, metadata, ",
-                     kEfSearchPath));
+        absl::StrCat("is empty; name what to change: ", kChangeablePaths));
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "name") {
@@ -37,13 +38,15 @@ absl::StatusOr<UpdateCollectionRequest> UpdateFromProto(
       for (const VectorSpace& space : spec.vector_spaces) {
         update.ef_search_by_space.emplace(space.name, space.hnsw.ef_search);
       }
+    } else if (path == "uri_images") {
+      update.uri_images =
+          UriImagesFromProto(request.collection().uri_images(),
+                             "collection.uri_images", violations);
     } else {
-      violations.Add(
-          "update_mask",
-          absl::StrCat(
-              "names \"", path,
-              "\", which cannot be changed; what can: name, metadata, ",
-              kEfSearchPath));
+      violations.Add("update_mask",
+                     absl::StrCat("names \"", path,
+                                  "\", which cannot be changed; what can: ",
+                                  kChangeablePaths));
     }
   }
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());

@@ -28,6 +28,16 @@ absl::StatusOr<WriteObjectsResult> Write(Engine& engine,
   return engine.WriteObjects(call, std::move(write));
 }
 
+// Whether the object brings its vectors, and no URI that may have to be loaded.
+bool IsComplete(const v1::Object& object) {
+  return !object.vectors().empty() &&
+         std::none_of(object.properties().begin(), object.properties().end(),
+                      [](const auto& property) {
+                        const v1::Image& image = property.second.image_value();
+                        return !image.uri().empty() && image.data().empty();
+                      });
+}
+
 class RefusedImport final
     : public grpc::ServerBidiReactor<v1::ImportObjectsRequest,
                                      v1::ImportObjectsResponse> {
@@ -54,10 +64,9 @@ ObjectService::ObjectService(const ServiceEnvironment& environment)
 
 template <typename Request>
 Executor& ObjectService::WriteExecutor(const Request& request) const {
-  const bool own_vectors = std::all_of(
-      request.objects().begin(), request.objects().end(),
-      [](const v1::Object& object) { return !object.vectors().empty(); });
-  return own_vectors ? environment_.writes : environment_.vectorized_writes;
+  const bool complete = std::all_of(request.objects().begin(),
+                                    request.objects().end(), IsComplete);
+  return complete ? environment_.writes : environment_.vectorized_writes;
 }
 
 grpc::ServerUnaryReactor* ObjectService::InsertObjects(

@@ -1,9 +1,10 @@
 // diptych.storage.v1.ObjectService over an Engine.
 //
 // Operation: each method converts, calls the engine and converts back. Writes
-// whose objects all bring vectors run apart from those that may wait for the
-// inference service. Concurrency: methods are called by gRPC and run on the
-// environment's executors. Limits: the engine's and the executors'.
+// whose objects all bring vectors, and no URIs, run apart from those that may
+// wait for the inference service or for what serves a URI. Concurrency: methods
+// are called by gRPC and run on the environment's executors. Limits: the
+// engine's and the executors'.
 #pragma once
 
 #include "diptych/storage/v1/object_service.grpc.pb.h"

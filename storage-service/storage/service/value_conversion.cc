@@ -84,6 +84,8 @@ struct ValueWriter {
     out.mutable_image_value()->set_content_sha256(value.content_sha256);
     out.mutable_image_value()->set_size_bytes(
         static_cast<int64_t>(value.size_bytes));
+    out.mutable_image_value()->set_stored(!value.content_sha256.empty() &&
+                                          !value.external);
     return out;
   }
   v1::Value operator()(const std::vector<bool>& values) const {

@@ -67,10 +67,15 @@ struct VectorSpace {
 // The space that queries mean when they name none.
 inline constexpr char kDefaultVectorSpace[] = "default";
 
+// What is kept of an image that was loaded from its URI, beside URI, hash and
+// size.
+enum class UriImages : uint8_t { kReferenceOnly = 1, kKeepBytes = 2 };
+
 struct CollectionSpec {
   std::string name;
   std::vector<VectorSpace> vector_spaces;  // at least one, names unique
   Properties metadata;                     // the user's own, without images
+  UriImages uri_images = UriImages::kReferenceOnly;
   friend bool operator==(const CollectionSpec&,
                          const CollectionSpec&) = default;
 };

@@ -25,6 +25,8 @@ struct Limits {
   // One object without the bytes of its images.
   size_t object_bytes_max = 1 << 20;
   size_t image_bytes_max = 32 << 20;
+  // Images that one write loads from URIs, together.
+  size_t uri_bytes_per_write_max = 256 << 20;
   // top_k and offset together.
   size_t results_max = 10'000;
   size_t filter_depth_max = 32;

@@ -33,6 +33,9 @@ struct ImageReference {
   uint64_t size_bytes = 0;
   // Where it came from; may be empty.
   std::string uri;
+  // The content lies at `uri` alone: hash and size are those of when it was
+  // loaded, and the collection holds no bytes of it.
+  bool external = false;
   friend bool operator==(const ImageReference&,
                          const ImageReference&) = default;
 };
