@@ -20,9 +20,14 @@ struct Span {
   int length = 0;
 };
 
-Span CenteredSpan(int size, int crop) {
+Span CenteredSpan(int size, int crop, CropRounding rounding) {
   // Rounded down, below zero too: an arithmetic shift.
-  const int start = (size - crop) >> 1;
+  int start = (size - crop) >> 1;
+  const bool half = ((size - crop) & 1) != 0;
+  if (rounding == CropRounding::kHalfToEven && half) {
+    // What a small picture lacks on one side is rounded down instead.
+    start += start < 0 ? 1 : start & 1;
+  }
   const int from = std::max(start, 0);
   const int to = std::max(-start, 0);
   return {from, to, std::min(size - from, crop - to)};
@@ -62,8 +67,10 @@ absl::StatusOr<Image> ClipPreprocessor::Preprocess(const Image& image) const {
     width = static_cast<int>(tall ? edge : longer);
     height = static_cast<int>(tall ? longer : edge);
   }
-  const Span columns = CenteredSpan(width, output_width());
-  const Span rows = CenteredSpan(height, output_height());
+  const Span columns =
+      CenteredSpan(width, output_width(), config_.crop_rounding);
+  const Span rows =
+      CenteredSpan(height, output_height(), config_.crop_rounding);
   Image cropped =
       Resample(image, width, height, config_.filter,
                {columns.from, rows.from, columns.length, rows.length});

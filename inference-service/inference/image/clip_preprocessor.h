@@ -1,11 +1,13 @@
-// Resizing and cropping as Hugging Face's CLIPImageProcessor (the one built on
-// Pillow) does, to the byte.
+// Resizing and cropping as Hugging Face's image processors (those built on
+// Pillow) do, to the byte; with CropRounding::kHalfToEven as torchvision's
+// CenterCrop, which OpenCLIP uses.
 //
 // Operation: the shorter side becomes `shortest_edge`, the longer one
-// int(shortest_edge * long / short); the crop begins at floor((size - crop) /
-// 2); what a small picture does not cover is black. Only the pixels inside the
-// crop are computed. Source: transformers 4.x, image_processing_clip.py and
-// image_transforms.py (resize, center_crop).
+// int(shortest_edge * long / short), or both sides are given (SigLIP,
+// Chinese-CLIP); the crop begins at (size - crop) / 2; what a small picture
+// does not cover is black. Only the pixels inside the crop are computed.
+// Source: transformers 4.x, image_processing_clip.py and image_transforms.py
+// (resize, center_crop); torchvision, transforms/functional.py (center_crop).
 // Concurrency: Preprocess may be called from any thread, in parallel.
 // Limits: pictures whose resized longer side stays below kLongSideMax.
 #pragma once

@@ -1,5 +1,6 @@
 #include "inference/image/clip_preprocessor.h"
 
+#include <utility>
 #include <vector>
 
 #include "common/testing/status_matchers.h"
@@ -27,6 +28,23 @@ TEST(ClipPreprocessorTest, SmallPictureIsPaddedWithBlackAroundItsCentre) {
   EXPECT_EQ(result.row(2)[11], 9);
   EXPECT_EQ(result.row(2)[0], 0);
   EXPECT_EQ(result.row(1)[3], 0);
+}
+
+// torchvision's int(round((size - crop) / 2.0)).
+TEST(ClipPreprocessorTest, HalfAPixelGoesToTheEvenSideWhereTorchvisionCrops) {
+  for (const auto& [width, first] : {std::pair{5, 0}, {7, 2}, {9, 2}}) {
+    Image image(width, 4);
+    for (int x = 0; x < width; ++x) {
+      for (int y = 0; y < 4; ++y) {
+        image.row(y)[x * Image::kChannels] = static_cast<uint8_t>(x);
+      }
+    }
+    PreprocessorConfig config = CropOnly(4);
+    config.crop_rounding = CropRounding::kHalfToEven;
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const Image result,
+                                 ClipPreprocessor(config).Preprocess(image));
+    EXPECT_EQ(result.row(0)[0], first) << width;
+  }
 }
 
 TEST(ClipPreprocessorTest, PictureOfTheModelsSizeStaysAsItIs) {

@@ -1,6 +1,7 @@
 #include "inference/image/preprocessor_config.h"
 
-#include <cmath>
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -126,31 +127,39 @@ absl::Status ReadNormalisation(const Json& json, PreprocessorConfig& config) {
   return absl::OkStatus();
 }
 
+constexpr const char* kProcessors[] = {"CLIP", "ChineseCLIP", "Siglip"};
+
 absl::Status CheckProcessor(const Json& json) {
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     const Json* type = Find(json, key);
     if (type == nullptr) continue;
-    if (*type != "CLIPImageProcessor" && *type != "CLIPImageProcessorFast" &&
-        *type != "CLIPFeatureExtractor") {
-      return Bad(key, absl::StrCat("CLIPImageProcessor or "
-                                   "CLIPFeatureExtractor; it is ",
-                                   type->dump()));
+    const std::string name = type->is_string() ? type->get<std::string>() : "";
+    const bool known = std::any_of(
+        std::begin(kProcessors), std::end(kProcessors),
+        [&](const char* processor) {
+          return name == absl::StrCat(processor, "ImageProcessor") ||
+                 name == absl::StrCat(processor, "ImageProcessorFast") ||
+                 name == absl::StrCat(processor, "FeatureExtractor");
+        });
+    if (!known) {
+      return Bad(
+          key, absl::StrCat(
+                   "the ImageProcessor or FeatureExtractor of CLIP, "
+                   "ChineseCLIP or Siglip; it is ",
+                   type->dump(-1, ' ', false, Json::error_handler_t::replace)));
     }
   }
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<PreprocessorConfig> ParsePreprocessorConfig(
-    absl::string_view text) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+absl::StatusOr<PreprocessorConfig> ReadProcessor(
+    const Json& json, const PreprocessorConfig& defaults) {
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
         "preprocessor_config.json is not a JSON object");
   }
   DIPTYCH_RETURN_IF_ERROR(CheckProcessor(json));
-  PreprocessorConfig config;
+  PreprocessorConfig config = defaults;
   DIPTYCH_RETURN_IF_ERROR(ReadBool(json, "do_resize", config.resize));
   DIPTYCH_RETURN_IF_ERROR(ReadBool(json, "do_center_crop", config.center_crop));
   DIPTYCH_RETURN_IF_ERROR(ReadSize(json, config));
@@ -163,6 +172,43 @@ absl::StatusOr<PreprocessorConfig> ParsePreprocessorConfig(
                "because all pictures must have one size");
   }
   return config;
+}
+
+}  // namespace
+
+PreprocessorConfig ClipDefaults(int image_size) {
+  PreprocessorConfig config;
+  config.shortest_edge = image_size;
+  config.crop_width = config.crop_height = image_size;
+  return config;
+}
+
+PreprocessorConfig SiglipDefaults(int image_size) {
+  PreprocessorConfig config;
+  config.shortest_edge = 0;
+  config.resized_width = config.resized_height = image_size;
+  config.center_crop = false;
+  config.mean = {0.5, 0.5, 0.5};
+  config.deviation = {0.5, 0.5, 0.5};
+  return config;
+}
+
+absl::StatusOr<PreprocessorConfig> ParsePreprocessorConfig(
+    absl::string_view text, const PreprocessorConfig& defaults) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  return ReadProcessor(json, defaults);
+}
+
+absl::StatusOr<PreprocessorConfig> ParseProcessorConfig(
+    absl::string_view text, const PreprocessorConfig& defaults) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(
+        "processor_config.json is not a JSON object");
+  }
+  const Json* processor = Find(json, "image_processor");
+  if (processor == nullptr) return defaults;
+  return ReadProcessor(*processor, defaults);
 }
 
 }  // namespace diptych::inference

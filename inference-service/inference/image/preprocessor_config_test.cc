@@ -45,6 +45,41 @@ TEST(PreprocessorConfigTest, StepsThatAreOffChangeNothing) {
   EXPECT_EQ(config.deviation[2], 1);
 }
 
+TEST(PreprocessorConfigTest, DefaultsAreThoseOfTheFamily) {
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto siglip,
+      ParsePreprocessorConfig(
+          R"({"image_processor_type": "SiglipImageProcessorFast"})",
+          SiglipDefaults(384)));
+  EXPECT_EQ(siglip.shortest_edge, 0);
+  EXPECT_EQ(siglip.resized_width, 384);
+  EXPECT_FALSE(siglip.center_crop);
+  EXPECT_EQ(siglip.deviation[0], 0.5);
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto chinese,
+      ParsePreprocessorConfig(
+          R"({"feature_extractor_type": "ChineseCLIPFeatureExtractor",
+              "size": {"height": 224, "width": 224}})",
+          ClipDefaults(224)));
+  EXPECT_EQ(chinese.shortest_edge, 0);
+  EXPECT_EQ(chinese.resized_height, 224);
+  EXPECT_TRUE(chinese.center_crop);
+}
+
+TEST(PreprocessorConfigTest, NewestFilesHaveTheProcessorInsideAnother) {
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto config,
+      ParseProcessorConfig(R"({"image_processor": {"resample": 2}})",
+                           ClipDefaults(96)));
+  EXPECT_EQ(config.filter, ResampleFilter::kBilinear);
+  EXPECT_EQ(config.crop_width, 96);
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto none,
+                               ParseProcessorConfig("{}", ClipDefaults(96)));
+  EXPECT_EQ(none.shortest_edge, 96);
+  EXPECT_THAT(ParseProcessorConfig("[]", ClipDefaults(96)).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 TEST(PreprocessorConfigTest, WrongValuesAreNamed) {
   const struct {
     const char* json;
@@ -60,8 +95,8 @@ TEST(PreprocessorConfigTest, WrongValuesAreNamed) {
       {R"({"image_mean": [0.5]})", "\"image_mean\" must be a list of 3"},
       {R"({"image_std": [1, 0, 1]})", "\"image_std\" must be positive"},
       {R"({"do_center_crop": false})", "\"do_center_crop\" must be true"},
-      {R"({"image_processor_type": "SiglipImageProcessor"})",
-       "it is \"SiglipImageProcessor\""},
+      {R"({"image_processor_type": "BlipImageProcessor"})",
+       "it is \"BlipImageProcessor\""},
   };
   for (const auto& bad : cases) {
     EXPECT_THAT(

@@ -101,8 +101,9 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
   AddServerFlags(app, options.server);
   options.device = DefaultDevice();
   app.add_option("--model", options.models,
-                 "NAME=DIR, a Hugging Face model directory; repeatable, the "
-                 "first is the default. Without it: the demo model")
+                 "NAME=DIR, a model directory as downloaded, or "
+                 "NAME=IMAGE_DIR+TEXT_DIR for a pair of towers; repeatable, "
+                 "the first is the default. Without it: the demo model")
       ->envname("DIPTYCH_MODEL")
       ->allow_extra_args(false);
   app.add_option("--device", options.device,

@@ -17,6 +17,7 @@ namespace diptych::inference {
 // One `--model NAME=DIR`.
 struct ModelSource {
   std::string name;
+  // Or IMAGE_DIR+TEXT_DIR.
   std::string directory;
 };
 

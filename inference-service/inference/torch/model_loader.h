@@ -1,7 +1,7 @@
-// A model from a Hugging Face directory, ready to use.
+// A model from its directory as downloaded, ready to use.
 //
-// Operation: reads config.json, preprocessor_config.json, the tokeniser's files
-// and the weights, checks that they fit together, and builds the parts.
+// Operation: finds out what the directory holds (model/model_description.h),
+// checks that the files fit together, and builds the parts.
 // Concurrency: a free function; loading several models in parallel is fine.
 // Limits: those of the parts.
 #pragma once
@@ -23,13 +23,15 @@ struct LoadModelOptions {
   int threads = 0;
 };
 
-// NOT_FOUND           `directory` or a file in it is missing
+// `directories` is DIR, or IMAGE_DIR+TEXT_DIR for a pair of towers.
+//
+// NOT_FOUND           a directory or a file in it is missing
 // INVALID_ARGUMENT    a file is malformed, of a kind that is not supported, or
 //                     contradicts another
 // FAILED_PRECONDITION the device is not there
 // INTERNAL            LibTorch failed
 // Every message is one line and names the directory and the file.
-absl::StatusOr<Model> LoadModel(const std::string& directory,
+absl::StatusOr<Model> LoadModel(const std::string& directories,
                                 const LoadModelOptions& options = {});
 
 }  // namespace diptych::inference

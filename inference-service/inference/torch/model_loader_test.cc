@@ -69,13 +69,64 @@ TEST_F(ModelLoaderTest, VocabularyFilesStandInForTokenizerJson) {
   fs::remove(model_ / "tokenizer.json");
   EXPECT_THAT(Load().status(), IsOk());
   fs::remove(model_ / "merges.txt");
-  ExpectRefused(kMissing, "tokenizer.json is missing, and so is vocab.json");
+  ExpectRefused(kMissing, "merges.txt is missing beside vocab.json");
 }
 
 TEST_F(ModelLoaderTest, WithoutPreprocessorConfigTheTowersSizeIsMeant) {
   fs::remove(model_ / "preprocessor_config.json");
   DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model model, Load());
   EXPECT_EQ(model.image_preprocessor->Preprocess(Image(100, 70))->width(), 48);
+}
+
+TEST_F(ModelLoaderTest, SentenceTransformersFolderIsTheSameModel) {
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model plain, Load());
+  const fs::path folder = directory_.path() / "sentence";
+  fs::create_directories(folder);
+  fs::copy(model_, folder / "0_CLIPModel");
+  std::ofstream(folder / "modules.json")
+      << R"([{"idx": 0, "name": "0", "path": "0_CLIPModel",
+              "type": "sentence_transformers.models.CLIPModel"}])";
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model model, LoadModel(folder.string()));
+  EXPECT_EQ(model.info().name, "sentence");
+  EXPECT_EQ(model.info().fingerprint, plain.info().fingerprint);
+  EXPECT_EQ(model.tokenizer->context_length(),
+            plain.tokenizer->context_length());
+}
+
+TEST_F(ModelLoaderTest, PairTakesOneTowerOfEach) {
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model plain, Load());
+  const fs::path text = directory_.path() / "text";
+  fs::copy(model_, text);
+  fs::remove(text / "preprocessor_config.json");
+  fs::remove(model_ / "tokenizer.json");
+  fs::remove(model_ / "vocab.json");
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const Model pair, LoadModel(model_.string() + "+" + text.string()));
+  EXPECT_EQ(pair.info().family, "clip+clip");
+  EXPECT_NE(pair.info().fingerprint, plain.info().fingerprint);
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const TokenIds ids,
+                               pair.tokenizer->Tokenize("a red star"));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto texts,
+                               pair.encoder->EncodeTexts({ids}));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto wanted,
+                               plain.encoder->EncodeTexts({ids}));
+  EXPECT_EQ(texts, wanted);
+  EXPECT_TRUE(pair.info().has_image);
+}
+
+TEST_F(ModelLoaderTest, ModelOfOneTowerRefusesTheOtherKindOfInput) {
+  Json config = Json::parse(Read("config.json"));
+  Json vision = config["vision_config"];
+  vision["model_type"] = "clip_vision_model";
+  vision["projection_dim"] = config["projection_dim"];
+  Write("config.json", vision.dump());
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model model, Load());
+  EXPECT_EQ(model.tokenizer, nullptr);
+  EXPECT_FALSE(model.info().has_text);
+  EXPECT_THAT(
+      model.encoder->EncodeTexts({TokenIds{{1, 2}, false}}).status(),
+      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("no texts")));
+  EXPECT_THAT(model.encoder->EncodeImages({Image(48, 48)}).status(), IsOk());
 }
 
 TEST_F(ModelLoaderTest, MissingFilesAreNamed) {
@@ -119,13 +170,18 @@ TEST_F(ModelLoaderTest, WeightsThatAreNoNumbersAreRefused) {
 }
 
 TEST_F(ModelLoaderTest, UnknownFamilyIsNamed) {
-  Set("config.json", "/model_type", "siglip");
-  ExpectRefused(kInvalid, "\"model_type\" is \"siglip\"");
+  Set("config.json", "/model_type", "blip");
+  ExpectRefused(kInvalid,
+                "\"model_type\" must be of a known model family: bert, "
+                "chinese_clip, clip, ");
+  ExpectRefused(kInvalid, "it is \"blip\"");
 }
 
 TEST_F(ModelLoaderTest, ContradictingFilesAreRefused) {
   Set("preprocessor_config.json", "/crop_size", 64);
-  ExpectRefused(kInvalid, "makes pictures of 64x64 pixels, but config.json's");
+  ExpectRefused(kInvalid,
+                "makes pictures of 64x64 pixels, but the \"image_size\" of "
+                "the image tower is 48");
   Set("preprocessor_config.json", "/crop_size", 48);
   Set("tokenizer.json", "/model/vocab/zzz", 826);
   ExpectRefused(kInvalid, "ids outside the 826 of config.json's");

@@ -16,33 +16,33 @@ namespace {
 // into the products before and behind, and silu is one fused operator.
 constexpr double kQuickGeluFactor = 1.702;
 
-struct Projection {
+struct Product {
   at::Tensor weight;
   at::Tensor bias;
 };
 
-absl::StatusOr<Projection> LoadProjection(const Weights& weights,
-                                          const std::string& name, int64_t out,
-                                          int64_t in, at::Device device) {
-  Projection projection;
+absl::StatusOr<Product> LoadProduct(const TensorSource& source,
+                                    const std::string& name, int64_t out,
+                                    int64_t in, at::Device device) {
+  Product product;
   DIPTYCH_ASSIGN_OR_RETURN(
-      projection.weight,
-      LoadTensor(weights, absl::StrCat(name, ".weight"), {out, in}, device));
+      product.weight,
+      LoadTensor(source, absl::StrCat(name, "weight"), {out, in}, device));
   DIPTYCH_ASSIGN_OR_RETURN(
-      projection.bias,
-      LoadTensor(weights, absl::StrCat(name, ".bias"), {out}, device));
-  return projection;
+      product.bias,
+      LoadTensor(source, absl::StrCat(name, "bias"), {out}, device));
+  return product;
 }
 
-// The pooled row of every sequence.
-at::Tensor PooledRows(const std::vector<SequenceGroup>& groups, Pooling pooling,
-                      at::Device device) {
+// The row of every sequence that is asked for.
+at::Tensor OutputIndices(const std::vector<SequenceGroup>& groups,
+                         OutputRows output, at::Device device) {
   std::vector<int64_t> indices;
   int64_t begin = 0;
   for (const SequenceGroup& group : groups) {
     for (int64_t i = 0; i < group.count; ++i, begin += group.length) {
-      indices.push_back(pooling == Pooling::kFirst ? begin
-                                                   : begin + group.length - 1);
+      indices.push_back(
+          output == OutputRows::kFirst ? begin : begin + group.length - 1);
     }
   }
   return at::tensor(indices, at::kLong).to(device);
@@ -50,12 +50,12 @@ at::Tensor PooledRows(const std::vector<SequenceGroup>& groups, Pooling pooling,
 
 }  // namespace
 
-absl::StatusOr<at::Tensor> LoadTensor(const Weights& weights,
+absl::StatusOr<at::Tensor> LoadTensor(const TensorSource& source,
                                       const std::string& name,
                                       std::vector<int64_t> shape,
                                       at::Device device) {
   DIPTYCH_ASSIGN_OR_RETURN(std::vector<float> values,
-                           weights.ReadFloats(name, shape));
+                           source.ReadFloats(name, shape));
   return at::from_blob(values.data(), shape, at::kFloat)
       .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
 }
@@ -101,17 +101,17 @@ at::Tensor Linear::operator()(const at::Tensor& rows) const {
   return stack[0].toTensor().permute({0, 2, 3, 1}).reshape({count, out_});
 }
 
-absl::StatusOr<LayerNorm> LayerNorm::Load(const Weights& weights,
+absl::StatusOr<LayerNorm> LayerNorm::Load(const TensorSource& source,
                                           const std::string& name, int64_t size,
                                           double epsilon, at::Device device) {
   LayerNorm norm;
   norm.epsilon = epsilon;
   DIPTYCH_ASSIGN_OR_RETURN(
       norm.weight,
-      LoadTensor(weights, absl::StrCat(name, ".weight"), {size}, device));
+      LoadTensor(source, absl::StrCat(name, "weight"), {size}, device));
   DIPTYCH_ASSIGN_OR_RETURN(
       norm.bias,
-      LoadTensor(weights, absl::StrCat(name, ".bias"), {size}, device));
+      LoadTensor(source, absl::StrCat(name, "bias"), {size}, device));
   return norm;
 }
 
@@ -119,99 +119,95 @@ at::Tensor LayerNorm::operator()(const at::Tensor& rows) const {
   return at::layer_norm(rows, {weight.size(0)}, weight, bias, epsilon);
 }
 
-absl::StatusOr<Transformer> Transformer::Load(const Weights& weights,
-                                              const std::string& prefix,
-                                              const TransformerConfig& config,
-                                              Pooling pooling,
-                                              at::Device device) {
-  Transformer transformer;
-  transformer.config_ = config;
-  transformer.pooling_ = pooling;
-  for (int i = 0; i < config.layers; ++i) {
-    DIPTYCH_ASSIGN_OR_RETURN(
-        Layer layer, LoadLayer(weights, absl::StrCat(prefix, ".", i, "."),
-                               config, i + 1 == config.layers, device));
-    transformer.layers_.push_back(std::move(layer));
+at::Tensor Activate(at::Tensor rows, Activation activation) {
+  switch (activation) {
+    case Activation::kNone:
+      return rows;
+    case Activation::kQuickGelu:
+      return rows * at::sigmoid(kQuickGeluFactor * rows);
+    case Activation::kGelu:
+      return at::gelu(rows);
+    case Activation::kGeluTanh:
+      return at::gelu(rows, "tanh");
+    case Activation::kTanh:
+      return at::tanh(rows);
   }
-  return transformer;
+  return rows;
 }
 
-absl::StatusOr<Transformer::Layer> Transformer::LoadLayer(
-    const Weights& weights, const std::string& prefix,
-    const TransformerConfig& config, bool last, at::Device device) {
+absl::StatusOr<Mlp> Mlp::Load(const TensorSource& source,
+                              const std::string& in_name,
+                              const std::string& out_name,
+                              const TransformerConfig& config,
+                              at::Device device) {
   const int64_t hidden = config.hidden_size;
   const int64_t inner = config.intermediate_size;
-  const auto attention = [&](const char* name) {
-    return LoadProjection(weights,
-                          absl::StrCat(prefix, "self_attn.", name, "_proj"),
-                          hidden, hidden, device);
-  };
-  DIPTYCH_ASSIGN_OR_RETURN(Projection query, attention("q"));
-  DIPTYCH_ASSIGN_OR_RETURN(const Projection key, attention("k"));
-  DIPTYCH_ASSIGN_OR_RETURN(const Projection value, attention("v"));
-  DIPTYCH_ASSIGN_OR_RETURN(const Projection out, attention("out"));
+  DIPTYCH_ASSIGN_OR_RETURN(Product in,
+                           LoadProduct(source, in_name, inner, hidden, device));
   DIPTYCH_ASSIGN_OR_RETURN(
-      Projection mlp_in,
-      LoadProjection(weights, prefix + "mlp.fc1", inner, hidden, device));
-  DIPTYCH_ASSIGN_OR_RETURN(
-      Projection mlp_out,
-      LoadProjection(weights, prefix + "mlp.fc2", hidden, inner, device));
+      Product out, LoadProduct(source, out_name, hidden, inner, device));
+  if (config.activation == Activation::kQuickGelu) {
+    in.weight *= kQuickGeluFactor;
+    in.bias *= kQuickGeluFactor;
+    out.weight /= kQuickGeluFactor;
+  }
+  Mlp mlp;
+  mlp.activation_ = config.activation;
+  mlp.in_ = Linear(in.weight, in.bias);
+  mlp.out_ = Linear(out.weight, out.bias);
+  return mlp;
+}
+
+at::Tensor Mlp::operator()(const at::Tensor& rows) const {
+  at::Tensor inner = in_(rows);
+  if (activation_ == Activation::kQuickGelu) {
+    at::silu_(inner);
+  } else {
+    inner = Activate(std::move(inner), activation_);
+  }
+  return out_(inner);
+}
+
+absl::StatusOr<QueryKeyValue> QueryKeyValue::Load(
+    const TensorSource& source, const std::vector<std::string>& names,
+    const TransformerConfig& config, at::Device device) {
+  const int64_t hidden = config.hidden_size;
+  QueryKeyValue result;
+  if (names.size() == 1) {
+    DIPTYCH_ASSIGN_OR_RETURN(
+        const Product all,
+        LoadProduct(source, names[0], 3 * hidden, hidden, device));
+    result.weights = all.weight.split(hidden);
+    result.biases = all.bias.split(hidden);
+  } else {
+    for (const std::string& name : names) {
+      DIPTYCH_ASSIGN_OR_RETURN(
+          Product part, LoadProduct(source, name, hidden, hidden, device));
+      result.weights.push_back(std::move(part.weight));
+      result.biases.push_back(std::move(part.bias));
+    }
+  }
   const double scale =
       1 / std::sqrt(static_cast<double>(hidden / config.heads));
-  query.weight *= scale;
-  query.bias *= scale;
-  if (config.activation == Activation::kQuickGelu) {
-    mlp_in.weight *= kQuickGeluFactor;
-    mlp_in.bias *= kQuickGeluFactor;
-    mlp_out.weight /= kQuickGeluFactor;
-  }
-
-  Layer layer;
-  DIPTYCH_ASSIGN_OR_RETURN(
-      layer.attention_norm,
-      LayerNorm::Load(weights, prefix + "layer_norm1", hidden,
-                      config.layer_norm_epsilon, device));
-  DIPTYCH_ASSIGN_OR_RETURN(
-      layer.mlp_norm, LayerNorm::Load(weights, prefix + "layer_norm2", hidden,
-                                      config.layer_norm_epsilon, device));
-  if (last) {
-    layer.query = Linear(query.weight, query.bias);
-    layer.key_value = Linear(at::cat({key.weight, value.weight}),
-                             at::cat({key.bias, value.bias}));
-  } else {
-    layer.query_key_value =
-        Linear(at::cat({query.weight, key.weight, value.weight}),
-               at::cat({query.bias, key.bias, value.bias}));
-  }
-  layer.attention_out = Linear(out.weight, out.bias);
-  layer.mlp_in = Linear(mlp_in.weight, mlp_in.bias);
-  layer.mlp_out = Linear(mlp_out.weight, mlp_out.bias);
-  return layer;
+  result.weights[0] = result.weights[0] * scale;
+  result.biases[0] = result.biases[0] * scale;
+  return result;
 }
 
-at::Tensor Transformer::Mlp(const Layer& layer, const at::Tensor& rows) const {
-  at::Tensor inner = layer.mlp_in(layer.mlp_norm(rows));
-  switch (config_.activation) {
-    case Activation::kQuickGelu:
-      at::silu_(inner);
-      break;
-    case Activation::kGelu:
-      inner = at::gelu(inner);
-      break;
-    case Activation::kGeluTanh:
-      inner = at::gelu(inner, "tanh");
-      break;
-  }
-  return layer.mlp_out(inner);
+Linear QueryKeyValue::All() const {
+  return Linear(at::cat(weights), at::cat(biases));
 }
 
-// Attention of `count` sequences of equal length: queries [count * asked,
-// hidden], keys and values [count * length, hidden] to [count * asked, hidden].
-at::Tensor Transformer::Attend(const at::Tensor& queries,
-                               const at::Tensor& keys, const at::Tensor& values,
-                               int64_t count, bool causal) const {
-  const int64_t heads = config_.heads;
-  const int64_t head_size = config_.hidden_size / heads;
+Linear QueryKeyValue::KeyValue() const {
+  return Linear(at::cat({weights[1], weights[2]}),
+                at::cat({biases[1], biases[2]}));
+}
+
+at::Tensor Attend(const at::Tensor& queries, const at::Tensor& keys,
+                  const at::Tensor& values, int64_t count, int64_t heads,
+                  bool causal) {
+  const int64_t hidden = queries.size(1);
+  const int64_t head_size = hidden / heads;
   // To [count * heads, length, head size].
   const auto by_head = [&](const at::Tensor& rows) {
     const int64_t length = rows.size(0) / count;
@@ -229,46 +225,111 @@ at::Tensor Transformer::Attend(const at::Tensor& queries,
   const at::Tensor mixed = at::bmm(at::softmax(scores, -1), by_head(values));
   return mixed.view({count, heads, -1, head_size})
       .transpose(1, 2)
-      .reshape({-1, config_.hidden_size});
+      .reshape({-1, hidden});
+}
+
+absl::StatusOr<Transformer> Transformer::Load(const TensorSource& source,
+                                              const TransformerConfig& config,
+                                              bool causal, OutputRows output,
+                                              at::Device device) {
+  Transformer transformer;
+  transformer.config_ = config;
+  transformer.causal_ = causal;
+  transformer.output_ = output;
+  for (int i = 0; i < config.layers; ++i) {
+    const bool reduced = i + 1 == config.layers && output != OutputRows::kAll;
+    DIPTYCH_ASSIGN_OR_RETURN(Layer layer,
+                             LoadLayer(source, config, i, reduced, device));
+    transformer.layers_.push_back(std::move(layer));
+  }
+  return transformer;
+}
+
+absl::StatusOr<Transformer::Layer> Transformer::LoadLayer(
+    const TensorSource& source, const TransformerConfig& config, int number,
+    bool reduced, at::Device device) {
+  const LayerTensors& tensors = config.tensors;
+  const int64_t hidden = config.hidden_size;
+  const double epsilon = config.layer_norm_epsilon;
+  const auto name = [&](const std::string& part) {
+    return absl::StrCat(tensors.prefix, number, ".", part);
+  };
+  std::vector<std::string> names;
+  for (const std::string& part : tensors.query_key_value) {
+    names.push_back(name(part));
+  }
+  DIPTYCH_ASSIGN_OR_RETURN(const QueryKeyValue attention,
+                           QueryKeyValue::Load(source, names, config, device));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      const Product out,
+      LoadProduct(source, name(tensors.attention_out), hidden, hidden, device));
+  Layer layer;
+  DIPTYCH_ASSIGN_OR_RETURN(layer.attention_norm,
+                           LayerNorm::Load(source, name(tensors.attention_norm),
+                                           hidden, epsilon, device));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      layer.mlp_norm,
+      LayerNorm::Load(source, name(tensors.mlp_norm), hidden, epsilon, device));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      layer.mlp, Mlp::Load(source, name(tensors.mlp_in), name(tensors.mlp_out),
+                           config, device));
+  if (reduced) {
+    layer.query = Linear(attention.weights[0], attention.biases[0]);
+    layer.key_value = attention.KeyValue();
+  } else {
+    layer.query_key_value = attention.All();
+  }
+  layer.attention_out = Linear(out.weight, out.bias);
+  return layer;
 }
 
 at::Tensor Transformer::Run(at::Tensor rows,
                             const std::vector<SequenceGroup>& groups) const {
   const int64_t hidden = config_.hidden_size;
-  const at::Tensor pooled = PooledRows(groups, pooling_, rows.device());
+  const at::Tensor asked_rows =
+      output_ == OutputRows::kAll
+          ? at::Tensor()
+          : OutputIndices(groups, output_, rows.device());
   for (const Layer& layer : layers_) {
-    const bool last = &layer == &layers_.back();
-    const at::Tensor normed = layer.attention_norm(rows);
+    const bool reduced =
+        &layer == &layers_.back() && output_ != OutputRows::kAll;
+    const at::Tensor normed =
+        config_.norm_first ? layer.attention_norm(rows) : rows;
     at::Tensor queries, keys, values;
-    if (last) {
+    if (reduced) {
       const at::Tensor projected = layer.key_value(normed);
       keys = projected.narrow(1, 0, hidden);
       values = projected.narrow(1, hidden, hidden);
-      queries = layer.query(normed.index_select(0, pooled));
-      rows = rows.index_select(0, pooled);
+      queries = layer.query(normed.index_select(0, asked_rows));
+      rows = rows.index_select(0, asked_rows);
     } else {
       const at::Tensor projected = layer.query_key_value(normed);
       queries = projected.narrow(1, 0, hidden);
       keys = projected.narrow(1, hidden, hidden);
       values = projected.narrow(1, 2 * hidden, hidden);
     }
-    // A pooled last row may look at all rows before it, so at all: no mask.
-    const bool causal = pooling_ == Pooling::kLast && !last;
+    // A last row may look at all rows before it, so at all: no mask.
+    const bool causal = causal_ && !reduced;
     std::vector<at::Tensor> attended;
     int64_t begin = 0;
     int64_t asked_begin = 0;
     for (const SequenceGroup& group : groups) {
       const int64_t count = group.count * group.length;
-      const int64_t asked = last ? group.count : count;
+      const int64_t asked = reduced ? group.count : count;
       attended.push_back(Attend(
           queries.narrow(0, asked_begin, asked), keys.narrow(0, begin, count),
-          values.narrow(0, begin, count), group.count, causal));
+          values.narrow(0, begin, count), group.count, config_.heads, causal));
       begin += count;
       asked_begin += asked;
     }
     rows = rows + layer.attention_out(attended.size() == 1 ? attended[0]
                                                            : at::cat(attended));
-    rows = rows + Mlp(layer, rows);
+    if (config_.norm_first) {
+      rows = rows + layer.mlp(layer.mlp_norm(rows));
+    } else {
+      rows = layer.attention_norm(rows);
+      rows = layer.mlp_norm(rows + layer.mlp(rows));
+    }
   }
   return rows;
 }
