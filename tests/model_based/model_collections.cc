@@ -29,6 +29,8 @@ v1::Collection WithDefaults(v1::Collection collection) {
     vectorizer->add_text_fields()->set_property("document");
     vectorizer->add_image_fields()->set_property("image");
   }
+  if (collection.uri_images() == v1::URI_IMAGES_UNSPECIFIED)
+    collection.set_uri_images(v1::URI_IMAGES_REFERENCE_ONLY);
   for (v1::VectorSpace& space : *collection.mutable_vector_spaces()) {
     if (space.name().empty()) space.set_name("default");
     if (space.metric() == v1::METRIC_UNSPECIFIED)

@@ -28,6 +28,7 @@ Properties StoredPropertiesOf(const v1::Object& object) {
     v1::Image& image = *value.mutable_image_value();
     image.set_content_sha256(Sha256(image.data()));
     image.set_size_bytes(static_cast<int64_t>(image.data().size()));
+    image.set_stored(true);
   }
   return properties;
 }
