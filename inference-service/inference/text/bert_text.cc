@@ -20,8 +20,7 @@ bool IsInTables(Character character) {
 
 bool IsControl(Character character) {
   constexpr uint32_t kCategories = U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK;
-  return (U_GET_GC_MASK(character) & kCategories) != 0 &&
-         IsInTables(character);
+  return (U_GET_GC_MASK(character) & kCategories) != 0 && IsInTables(character);
 }
 
 bool IsChinese(Character c) {

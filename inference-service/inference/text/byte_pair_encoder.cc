@@ -1,10 +1,7 @@
 #include "inference/text/byte_pair_encoder.h"
 
 #include <cstddef>
-#include <functional>
-#include <queue>
 #include <string>
-#include <tuple>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -33,14 +30,6 @@ std::array<std::string, 256> ByteCharacters() {
   return characters;
 }
 
-// One token of a word, in a list linked by positions.
-struct Symbol {
-  int32_t id;
-  int previous;
-  int next;
-  bool merged_away = false;
-};
-
 }  // namespace
 
 absl::StatusOr<BytePairEncoder> BytePairEncoder::Create(
@@ -57,7 +46,7 @@ absl::StatusOr<BytePairEncoder> BytePairEncoder::Create(
     encoder.byte_ids_[byte] = inside < 0 ? vocabulary.unknown_id : inside;
     encoder.last_byte_ids_[byte] = last < 0 ? vocabulary.unknown_id : last;
   }
-  encoder.merges_.reserve(vocabulary.merges.size());
+  encoder.merges_.Reserve(vocabulary.merges.size());
   int32_t rank = 0;
   for (const auto& [left, right] : vocabulary.merges) {
     const int32_t left_id = id_of(left);
@@ -68,57 +57,20 @@ absl::StatusOr<BytePairEncoder> BytePairEncoder::Create(
           absl::StrCat("the tokeniser's vocabulary lacks a token of merge ",
                        rank, ": ", left, " ", right));
     }
-    encoder.merges_.emplace(Key(left_id, right_id), Merge{rank++, id});
+    encoder.merges_.Add(left_id, right_id, rank++, id);
   }
   return encoder;
 }
 
 void BytePairEncoder::Encode(absl::string_view word,
                              std::vector<int32_t>& ids) const {
-  const int length = static_cast<int>(word.size());
-  std::vector<Symbol> symbols;
-  symbols.reserve(word.size());
-  for (int i = 0; i < length; ++i) {
+  const size_t begin = ids.size();
+  for (size_t i = 0; i < word.size(); ++i) {
     const auto byte = static_cast<uint8_t>(word[i]);
-    const bool last = i + 1 == length;
-    symbols.push_back(
-        {last ? last_byte_ids_[byte] : byte_ids_[byte], i - 1, i + 1});
+    ids.push_back(i + 1 == word.size() ? last_byte_ids_[byte]
+                                       : byte_ids_[byte]);
   }
-
-  // Possible merges: rank, position of the left token, resulting token. The
-  // smallest comes first, so the earliest merge, and of equals the leftmost.
-  using Candidate = std::tuple<int32_t, int, int32_t>;
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto find = [&](int position) -> const Merge* {
-    if (position < 0 || symbols[position].next >= length) return nullptr;
-    const auto it = merges_.find(
-        Key(symbols[position].id, symbols[symbols[position].next].id));
-    return it == merges_.end() ? nullptr : &it->second;
-  };
-  const auto offer = [&](int position) {
-    if (const Merge* merge = find(position); merge != nullptr) {
-      queue.emplace(merge->rank, position, merge->id);
-    }
-  };
-  for (int i = 0; i + 1 < length; ++i) offer(i);
-
-  while (!queue.empty()) {
-    const auto [rank, position, id] = queue.top();
-    queue.pop();
-    Symbol& left = symbols[position];
-    // Another merge may have taken one of the two since.
-    if (left.merged_away) continue;
-    const Merge* merge = find(position);
-    if (merge == nullptr || merge->id != id) continue;
-    Symbol& right = symbols[left.next];
-    left.id = id;
-    left.next = right.next;
-    right.merged_away = true;
-    if (left.next < length) symbols[left.next].previous = position;
-    offer(left.previous);
-    offer(position);
-  }
-  for (int i = 0; i < length; i = symbols[i].next) ids.push_back(symbols[i].id);
+  merges_.Apply(begin, ids);
 }
 
 }  // namespace diptych::inference

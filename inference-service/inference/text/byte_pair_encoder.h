@@ -14,10 +14,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "inference/text/bpe_vocabulary.h"
+#include "inference/text/merge_table.h"
 
 namespace diptych::inference {
 
@@ -32,20 +32,12 @@ class BytePairEncoder {
   void Encode(absl::string_view word, std::vector<int32_t>& ids) const;
 
  private:
-  struct Merge {
-    int32_t rank;
-    int32_t id;
-  };
-  static uint64_t Key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-  }
-
   BytePairEncoder() = default;
 
   // The token of a byte inside a word and at its end.
   std::array<int32_t, 256> byte_ids_;
   std::array<int32_t, 256> last_byte_ids_;
-  absl::flat_hash_map<uint64_t, Merge> merges_;
+  MergeTable merges_;
 };
 
 }  // namespace diptych::inference

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -214,6 +215,31 @@ absl::StatusOr<EnclosingIds> ParsePostProcessor(const Json& processor,
     return enclosing;
   }
   return UnknownJson(kTokenizer, "\"post_processor\"", processor, kProcessors);
+}
+
+absl::Status EncloseByFlags(const TokenizerConfig& config,
+                            const TokenIdOf& id_of, EnclosingIds& enclosing) {
+  const auto begin = config.Flag("add_bos_token");
+  const auto end = config.Flag("add_eos_token");
+  if (!begin.has_value() && !end.has_value()) return absl::OkStatus();
+  enclosing = {};
+  const auto add = [&](const char* key, absl::string_view otherwise,
+                       std::vector<int32_t>& ids) -> absl::Status {
+    const std::string token = config.Token(key, otherwise);
+    ids.push_back(id_of(token));
+    return ids.back() >= 0
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError(absl::StrCat(
+                     kConfig, ": \"", key,
+                     "\" is no token: ", absl::Utf8SafeCEscape(token)));
+  };
+  if (begin.value_or(true)) {
+    DIPTYCH_RETURN_IF_ERROR(add("bos_token", "<bos>", enclosing.before));
+  }
+  if (end.value_or(false)) {
+    DIPTYCH_RETURN_IF_ERROR(add("eos_token", "<eos>", enclosing.behind));
+  }
+  return absl::OkStatus();
 }
 
 int32_t PadId(const TokenizerConfig& config, const Json& tokenizer,

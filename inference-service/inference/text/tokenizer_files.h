@@ -69,6 +69,12 @@ absl::StatusOr<std::vector<AddedToken>> ParseAddedTokens(const Json& tokens);
 absl::StatusOr<EnclosingIds> ParsePostProcessor(const Json& processor,
                                                 const TokenIdOf& id_of);
 
+// What "add_bos_token" and "add_eos_token" of tokenizer_config.json say, where
+// one of them is given, instead of what `enclosing` holds. INVALID_ARGUMENT
+// when the token meant is none.
+absl::Status EncloseByFlags(const TokenizerConfig& config,
+                            const TokenIdOf& id_of, EnclosingIds& enclosing);
+
 // The id of padding: the "pad_token" that the files name, else the one that
 // tokenizer.json (may be null) pads with, else `otherwise`.
 int32_t PadId(const TokenizerConfig& config, const Json& tokenizer,

@@ -3,11 +3,16 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "inference/text/bpe_vocabulary.h"
 #include "inference/text/clip_tokenizer.h"
+#include "inference/text/gemma_tokenizer.h"
+#include "inference/text/sentencepiece_tokenizer.h"
 #include "inference/text/tokenizer_files.h"
+#include "inference/text/unigram_tokenizer.h"
 #include "inference/text/wordpiece_tokenizer.h"
 
 namespace diptych::inference {
@@ -17,7 +22,10 @@ using Result = absl::StatusOr<std::unique_ptr<const Tokenizer>>;
 
 constexpr char kKnown[] =
     "CLIP's BPE (tokenizer.json, or vocab.json and merges.txt), WordPiece "
-    "(tokenizer.json or vocab.txt)";
+    "(tokenizer.json or vocab.txt), SentencePiece unigram (tokenizer.json, "
+    "sentencepiece.bpe.model of XLMRobertaTokenizer or spiece.model of "
+    "SiglipTokenizer), Gemma's BPE (tokenizer.json, or tokenizer.model of "
+    "GemmaTokenizer)";
 
 Result MakeClip(absl::StatusOr<BpeVocabulary> vocabulary,
                 const TokenizerConfig& config,
@@ -52,12 +60,54 @@ Result LoadFromJson(const std::string& text, const TokenizerConfig& config,
   if (type == "WordPiece") {
     return MakeWordpieceTokenizer(tokenizer, config, options);
   }
+  if (type == "Unigram") {
+    return MakeUnigramTokenizer(tokenizer, config, options);
+  }
+  if (type == "BPE" && JsonAt(model, "byte_fallback") == true) {
+    return MakeGemmaTokenizer(tokenizer, config, options);
+  }
   if (type == "BPE") {
     return MakeClip(ParseTokenizerJson(text), config, options);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("tokenizer.json: the model's type is ", type,
                    "; known kinds of tokenisers: ", kKnown));
+}
+
+// A model file, whose convention the configuration's class must confirm.
+struct ModelFile {
+  const char* name;
+  const char* tokenizer_class;
+  // Whether the class is taken for granted when it is not given.
+  bool class_by_name;
+  SentencePieceConvention convention;
+};
+
+constexpr ModelFile kSiglipFile = {"spiece.model", "SiglipTokenizer", false,
+                                   SentencePieceConvention::kSiglip};
+constexpr ModelFile kModelFiles[] = {
+    {"sentencepiece.bpe.model", "XLMRobertaTokenizer", true,
+     SentencePieceConvention::kXlmRoberta},
+    kSiglipFile,
+    {"tokenizer.model", "GemmaTokenizer", false,
+     SentencePieceConvention::kGemma}};
+
+Result LoadFromModel(const ModelFile& file, const std::string& bytes,
+                     const TokenizerConfig& config,
+                     const TokenizerOptions& options) {
+  const std::string given = config.tokenizer_class();
+  if (given != file.tokenizer_class && !(given.empty() && file.class_by_name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.name,
+                     " is there, and \"tokenizer_class\" of "
+                     "tokenizer_config.json is ",
+                     given.empty() ? "not given" : absl::Utf8SafeCEscape(given),
+                     "; known kinds of tokenisers: ", kKnown));
+  }
+  auto tokenizer =
+      MakeSentencePieceTokenizer(bytes, file.convention, config, options);
+  if (!tokenizer.ok()) return Annotate(tokenizer.status(), file.name);
+  return tokenizer;
 }
 
 }  // namespace
@@ -77,11 +127,22 @@ Result LoadTokenizer(const std::string& directory,
   const auto read = [&](const char* name) {
     return ReadTokenizerFile(directory, name);
   };
+  // Its tokeniser is a Python one; a tokenizer.json beside it is not its own.
+  if (config.tokenizer_class() == kSiglipFile.tokenizer_class) {
+    DIPTYCH_ASSIGN_OR_RETURN(const auto model, read(kSiglipFile.name));
+    if (model.has_value()) {
+      return LoadFromModel(kSiglipFile, *model, config, options);
+    }
+  }
   DIPTYCH_ASSIGN_OR_RETURN(auto tokenizer, read("tokenizer.json"));
   if (tokenizer.has_value()) return LoadFromJson(*tokenizer, config, options);
   DIPTYCH_ASSIGN_OR_RETURN(auto words, read("vocab.txt"));
   if (words.has_value()) {
     return MakeWordpieceTokenizer(absl::string_view(*words), config, options);
+  }
+  for (const ModelFile& file : kModelFiles) {
+    DIPTYCH_ASSIGN_OR_RETURN(const auto model, read(file.name));
+    if (model.has_value()) return LoadFromModel(file, *model, config, options);
   }
   DIPTYCH_ASSIGN_OR_RETURN(auto vocabulary, read("vocab.json"));
   DIPTYCH_ASSIGN_OR_RETURN(auto merges, read("merges.txt"));

@@ -6,7 +6,7 @@
 //                           Gemma's BPE
 //   vocab.txt               WordPiece: BERT, DistilBERT, Chinese-CLIP
 //   sentencepiece.bpe.model XLM-RoBERTa's numbering of a unigram model
-//   tokenizer.model         Gemma's BPE
+//   tokenizer.model         Gemma's BPE, of GemmaTokenizer
 //   vocab.json, merges.txt  CLIP's BPE
 // Whatever is not exactly one of these is refused: a tokeniser that is nearly
 // right gives embeddings that are wrong without any error.

@@ -5,9 +5,11 @@
 #include "absl/strings/str_cat.h"
 #include "inference/text/tokenizer.h"
 #include "unicode/bytestream.h"
+#include "unicode/locid.h"
 #include "unicode/normalizer2.h"
 #include "unicode/stringpiece.h"
 #include "unicode/uchar.h"
+#include "unicode/unistr.h"
 #include "unicode/utf8.h"
 
 namespace diptych::inference {
@@ -116,6 +118,15 @@ absl::StatusOr<std::string> Normalize(NormalForm form, absl::string_view text) {
         absl::StrCat("ICU cannot normalise a text: ", u_errorName(error)));
   }
   return normalized;
+}
+
+std::string LowerCaseInContext(absl::string_view text) {
+  std::string lower;
+  icu::UnicodeString::fromUTF8(
+      icu::StringPiece(text.data(), static_cast<int32_t>(text.size())))
+      .toLower(icu::Locale::getRoot())
+      .toUTF8String(lower);
+  return lower;
 }
 
 std::string LowerCase(absl::string_view text) {

@@ -43,6 +43,9 @@ enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
 absl::StatusOr<std::string> Normalize(NormalForm form, absl::string_view text);
 
+// By the rules of whole words (a final sigma), as Python's str.lower.
+std::string LowerCaseInContext(absl::string_view text);
+
 // Each character by itself, without the rule for a final sigma.
 std::string LowerCase(absl::string_view text);
 
