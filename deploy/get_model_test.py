@@ -259,13 +259,18 @@ class GetModel(unittest.TestCase):
         self.assertEqual(self.here()['config.json'], b'{"revision": 7}')
 
     # -------------------------------------------------------------------------------------- pickles
-    def test_pickled_weights_alone_are_refused_with_a_way_out(self):
-        said = self.fail_with('pytorch_model.bin', self.hub({**_BASE, 'pytorch_model.bin': b'0'}))
-        self.assertIn('--revision refs/pr/N', said)
-        self.assertEqual(self.here(), {})
+    def test_pickled_weights_are_taken_where_there_is_nothing_else(self):
+        said = self.succeed(self.hub({**_BASE, 'pytorch_model.bin': b'0', 'open_clip_pytorch_model.bin': b'1'}))
+        self.assertIn('only as pickle (pytorch_model.bin)', said)
+        self.assertEqual(self.here()['pytorch_model.bin'], b'0')
+        self.assertNotIn('open_clip_pytorch_model.bin', self.here())
 
-    def test_pickled_weights_are_fetched_on_demand(self):
-        self.succeed(self.hub({**_BASE, 'pytorch_model.bin': b'0'}), '--allow-pickle')
+    def test_safetensors_go_before_pickles(self):
+        self.succeed(self.hub(_CLIP))
+        self.assertNotIn('pytorch_model.bin', self.here())
+
+    def test_pickled_weights_are_taken_on_demand_before_a_conversion(self):
+        self.succeed(self.converted_hub(), '--allow-pickle')
         self.assertEqual(self.here()['pytorch_model.bin'], b'0')
 
     def converted_hub(self, **changes):
@@ -288,7 +293,9 @@ class GetModel(unittest.TestCase):
         self.assertEqual(self.here()['model.safetensors'], _WEIGHTS)
 
     def test_a_strangers_conversion_does_not(self):
-        self.fail_with('--revision refs/pr/N', self.converted_hub(author={'name': 'somebody'}))
+        self.succeed(self.converted_hub(author={'name': 'somebody'}))
+        self.assertEqual(self.here()['pytorch_model.bin'], b'0')
+        self.assertNotIn('model.safetensors', self.here())
 
     # --------------------------------------------------------------------------- resuming, verifying
     def test_a_second_run_fetches_nothing(self):

@@ -22,9 +22,8 @@ from selection import OnlyPickledWeights, select
 from transfer import Transfer
 
 _ONLY_PICKLES = (
-    '{repository} has its weights only as pickle ({files}), which inference-server does not load: a pickle '
-    'can run code. Look for a pull request with safetensors on the page of the model and name it with '
-    '--revision refs/pr/N, or fetch the pickle all the same with --allow-pickle.'
+    '{repository} has its weights only as pickle ({files}). inference-server reads it without running any code '
+    'in it; other programs may not be so careful.'
 )
 _CONVERSION = (
     "{revision} has its weights only as pickle ({files}). Taking Hugging Face's own conversion to "
@@ -47,7 +46,7 @@ def parse_arguments():
     add(
         '--allow-pickle',
         action='store_true',
-        help='take pytorch_model.bin where there is no safetensors; inference-server does not load it',
+        help="take pytorch_model.bin where main has no safetensors, not Hugging Face's conversion",
     )
     add(
         '--retry-delay',
@@ -63,8 +62,8 @@ def say(*words):
 
 
 def choose_files(hub, revision, read_from, allow_pickle):
-    """(commit, {path: RemoteFile} of the chosen files). Turns to Hugging Face's conversion where main has
-    only pickles.
+    """(commit, {path: RemoteFile} of the chosen files). Where main has only pickles, turns to Hugging Face's
+    conversion, and takes them where there is none.
 
     read_from: function commit -> function path -> bytes.
     """
@@ -75,11 +74,12 @@ def choose_files(hub, revision, read_from, allow_pickle):
     except OnlyPickledWeights as error:
         converted = hub.safetensors_conversion(commit)
         if converted is None:
-            raise HubError(_ONLY_PICKLES.format(repository=hub.repository, files=error)) from None
-        say(_CONVERSION.format(revision=revision, files=error, converted=converted))
-        commit = hub.commit(converted)
-        files = hub.files(commit)
-        chosen = select(files, read_from(commit, files), allow_pickle)
+            say(_ONLY_PICKLES.format(repository=hub.repository, files=error))
+        else:
+            say(_CONVERSION.format(revision=revision, files=error, converted=converted))
+            commit = hub.commit(converted)
+            files = hub.files(commit)
+        chosen = select(files, read_from(commit, files), allow_pickle=True)
     return commit, {path: files[path] for path in chosen}
 
 

@@ -30,11 +30,11 @@ _TOKENIZERS = (
 )
 _INDEX = 'model.safetensors.index.json'
 _SINGLE_WEIGHTS = ('model.safetensors', 'open_clip_model.safetensors', 'open_clip_pytorch_model.safetensors')
+# The first of these that are there.
 _PICKLED_WEIGHTS = (
-    'pytorch_model.bin',
-    'pytorch_model-*-of-*.bin',
-    'pytorch_model.bin.index.json',
-    'open_clip_pytorch_model.bin',
+    ('pytorch_model.bin',),
+    ('pytorch_model-*-of-*.bin', 'pytorch_model.bin.index.json'),
+    ('open_clip_pytorch_model.bin',),
 )
 
 
@@ -63,7 +63,7 @@ def select(files, read, allow_pickle=False):
     for folder in folders:
         chosen += _matching(files, folder, _DESCRIPTIONS + _TOKENIZERS)
         weights = _weights(files, folder, read)
-        old = [] if weights else _matching(files, folder, _PICKLED_WEIGHTS)
+        old = [] if weights else _pickles(files, folder)
         pickled += old
         chosen += weights + (old if allow_pickle else [])
     if pickled and not allow_pickle:
@@ -82,6 +82,11 @@ def _module_folders(data):
     except (ValueError, KeyError, TypeError, AttributeError):
         raise HubError('modules.json is not the list of modules that sentence-transformers writes.') from None
     return list(dict.fromkeys(folders))
+
+
+def _pickles(files, folder):
+    found = [_matching(files, folder, patterns) for patterns in _PICKLED_WEIGHTS]
+    return next(filter(None, found), [])
 
 
 def _weights(files, folder, read):

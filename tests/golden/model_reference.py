@@ -167,6 +167,7 @@ def chinese_clip(model):
     processor = {"image_processor_type": "ChineseCLIPImageProcessor", "crop_size": image["size"]}
     processor["size"] = {"height": image["size"], "width": image["size"]}
     write_json(model.folder / "preprocessor_config.json", processor)
+    write_wordpieces(model.folder, text["vocabulary"])
     model.begin, model.end = 2, 3
 
     def embed_text(ids):
@@ -247,6 +248,13 @@ def open_clip_xlm_roberta(model):
     model.finish = lambda: write_weights(model.folder, model.w.tensors, name="open_clip_model")
 
 
+def write_wordpieces(folder, count):
+    """A WordPiece vocabulary whose words are their own ids: w5, w6, ..."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(5, count)]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+
+
 def sentence_modules(folder, pooling, dense=None):
     """modules.json and the folders that it names; dense is a pair of sizes."""
     kinds = ["Transformer", "Pooling"] + (["Dense"] if dense else []) + ["Normalize"]
@@ -277,6 +285,8 @@ def sentence_bert(model):
     write_json(model.folder / "config.json", config | {"layer_norm_eps": text["epsilon"]})
     sentence_modules(model.folder, pooling)
     write_json(model.folder / "sentence_bert_config.json", {"max_seq_length": c["context"]})
+    if not roberta:
+        write_wordpieces(model.folder, c["vocabulary"])
     model.begin, model.end = 2, 3
 
     def embed_text(ids):
@@ -301,6 +311,7 @@ def pair(model):
     write_json(folder / "config.json", config)
     sentence_modules(folder, "mean", (text["hidden"], c["projection"]))
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": text["context"]})
+    write_wordpieces(folder, text["vocabulary"])
     tower_weights = Weights(model.arguments.dtype, model.arguments.seed + 1)
     dense_weights = Weights(model.arguments.dtype, model.arguments.seed + 2)
     model.shapes = c

@@ -15,9 +15,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "inference/model/cosine.h"
 #include "inference/model/model_description.h"
+#include "inference/torch/model_loader.h"
 #include "inference/torch/tower_encoder.h"
 #include "nlohmann/json.hpp"
 
@@ -194,6 +196,23 @@ class ParityTest : public ::testing::TestWithParam<Variant> {
     return images;
   }
 
+  // A directory with a WordPiece vocabulary (word w7 has id 7) is a model that
+  // takes texts.
+  static void ExpectLoadsWithItsWords(const fs::path& folder,
+                                      const TextPart& text) {
+    if (!fs::exists(fs::path(text.tokenizer_folder) / "vocab.txt")) return;
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(
+        const Model model,
+        LoadModel(Directories(folder),
+                  {.name = "x", .device = {DeviceRequest::Kind::kCpu, 0}}));
+    EXPECT_EQ(model.info().context_length, text.tower.context_length);
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const TokenIds ids,
+                                 model.tokenizer->Tokenize("w7 W8, w9"));
+    EXPECT_THAT(ids.ids, ::testing::ElementsAre(2, 7, 8, 1, 9, 3));
+    EXPECT_THAT(model.encoder->EncodeTexts({ids}).status(), IsOk());
+    EXPECT_EQ(model.image_preprocessor != nullptr, model.info().has_image);
+  }
+
   static double Worst(const std::vector<Embedding>& rows, const Json& wanted) {
     EXPECT_EQ(rows.size(), wanted.size());
     double worst = 1;
@@ -253,6 +272,7 @@ TEST_P(ParityTest, EmbeddingsAreThoseOfThePlainForwardPass) {
                 StatusIs(absl::StatusCode::kUnimplemented));
   }
   std::cout << "\n";
+  ExpectLoadsWithItsWords(folder, *model.text);
   fs::remove_all(folder);
 }
 
