@@ -54,6 +54,9 @@ struct StorageServerOptions {
       std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   int index_threads = 1;
   int queue_max = 1024;
+  int import_streams_max = 64;
+  int import_mebibytes_max = 512;
+  int import_patience_seconds = 300;
 
   absl::Status Validate() const {
     FieldViolations violations;
@@ -67,6 +70,9 @@ struct StorageServerOptions {
     check_range("--uri-timeout-seconds", uri_timeout_seconds, 3600);
     check_range("--uri-threads", uri_threads, 1024);
     check_range("--queue-max", queue_max, 1'000'000);
+    check_range("--import-streams-max", import_streams_max, 10'000);
+    check_range("--import-mebibytes-max", import_mebibytes_max, 1'000'000);
+    check_range("--import-patience-seconds", import_patience_seconds, 86'400);
     DIPTYCH_RETURN_IF_ERROR(server.Validate());
     return violations.ToStatus();
   }
@@ -114,6 +120,20 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
                  "Calls of one kind that may wait for a thread")
       ->envname("DIPTYCH_QUEUE_MAX")
       ->capture_default_str();
+  app.add_option("--import-streams-max", options.import_streams_max,
+                 "Imports at a time; one more is refused")
+      ->envname("DIPTYCH_IMPORT_STREAMS_MAX")
+      ->capture_default_str();
+  app.add_option("--import-mebibytes-max", options.import_mebibytes_max,
+                 "What all imports have sent and the server has not "
+                 "acknowledged; beyond it no more is read for now")
+      ->envname("DIPTYCH_IMPORT_MEBIBYTES_MAX")
+      ->capture_default_str();
+  app.add_option("--import-patience-seconds", options.import_patience_seconds,
+                 "How long imports wait for an inference service that is busy "
+                 "or away before objects fail")
+      ->envname("DIPTYCH_IMPORT_PATIENCE_SECONDS")
+      ->capture_default_str();
 }
 
 // Null where the operator allows no URI.
@@ -160,6 +180,13 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   DIPTYCH_ASSIGN_OR_RETURN(const std::unique_ptr<UriLoader> uri_loader,
                            MakeUriLoader(options, uri_loads, metrics));
   LocalEngineOptions engine_options;
+  engine_options.metrics = &metrics;
+  engine_options.limits.import_streams_max =
+      static_cast<size_t>(options.import_streams_max);
+  engine_options.limits.import_bytes_max =
+      static_cast<size_t>(options.import_mebibytes_max) << 20;
+  engine_options.bulk_vectorizer.patience =
+      absl::Seconds(options.import_patience_seconds);
   engine_options.data_directory = options.data;
   engine_options.vectorizer = vectorizer.get();
   engine_options.uri_loader = uri_loader.get();
@@ -171,20 +198,24 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   const auto vectorized_read_pool = pool("vec-reads", kWaitingThreads);
   const auto write_pool = pool("writes", kWaitingThreads);
   const auto vectorized_write_pool = pool("vec-writes", kWaitingThreads);
+  const auto import_pool = pool("imports", kWaitingThreads);
   MeasuredExecutor reads("reads", *read_pool, Clock::System(), metrics);
   MeasuredExecutor vectorized_reads("vectorized_reads", *vectorized_read_pool,
                                     Clock::System(), metrics);
   MeasuredExecutor writes("writes", *write_pool, Clock::System(), metrics);
   MeasuredExecutor vectorized_writes(
       "vectorized_writes", *vectorized_write_pool, Clock::System(), metrics);
+  MeasuredExecutor imports("imports", *import_pool, Clock::System(), metrics);
   const ServiceEnvironment environment{
-      *engine, vectorizer.get(),  reads,  vectorized_reads,
-      writes,  vectorized_writes, metrics};
+      *engine, vectorizer.get(),  reads,   vectorized_reads,
+      writes,  vectorized_writes, imports, metrics};
   GrpcServerOptions server_options;
   server_options.listen_address = options.server.listen;
   server_options.drain_delay = absl::Seconds(options.server.drain_seconds);
   server_options.shutdown_grace =
       absl::Seconds(options.server.shutdown_grace_seconds);
+  // Old connections take no new calls, but an import may last for hours.
+  server_options.connection_age_grace = absl::InfiniteDuration();
 
   CollectionService collection_service(environment);
   ObjectService object_service(environment);
@@ -226,6 +257,7 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   const int signal = signals.Wait();
   LogInfo("stopping", {{"signal", signal}});
   ready = false;
+  object_service.StopImports();
   server->Shutdown();
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/concurrency/call_context.h"
+#include "storage/engine/object_import.h"
 #include "storage/engine/requests.h"
 #include "storage/types/limits.h"
 
@@ -83,6 +85,12 @@ class Engine {
   //                        down
   virtual absl::StatusOr<WriteObjectsResult> WriteObjects(
       const CallContext& context, WriteObjectsRequest request) = 0;
+
+  // An import into the collection, which ends when it is destroyed; it must not
+  // outlive the engine.
+  virtual absl::StatusOr<std::unique_ptr<ObjectImport>> OpenImport(
+      const CallContext& context, absl::string_view collection,
+      WriteMode mode) = 0;
 
   // Errors as WriteObjects.
   virtual absl::StatusOr<UpdateObjectsResult> UpdateObjects(

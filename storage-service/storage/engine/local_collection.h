@@ -17,8 +17,11 @@
 #include "common/concurrency/call_context.h"
 #include "common/concurrency/executor.h"
 #include "common/time/clock.h"
+#include "storage/engine/bulk_vectorizer.h"
 #include "storage/engine/collection_index.h"
+#include "storage/engine/import_preparation.h"
 #include "storage/engine/object_batch.h"
+#include "storage/engine/object_import.h"
 #include "storage/engine/requests.h"
 #include "storage/engine/uri_loader.h"
 #include "storage/engine/vectorizer.h"
@@ -37,6 +40,8 @@ struct CollectionEnvironment {
   Executor* executor = nullptr;      // may be null
   Vectorizer* vectorizer = nullptr;  // may be null
   UriLoader* uri_loader = nullptr;   // may be null
+  // Of imports; null when `vectorizer` is.
+  BulkVectorizer* bulk_vectorizer = nullptr;
 };
 
 // Operation: the record store is the truth; opening builds the index from it.
@@ -70,6 +75,13 @@ class LocalCollection {
                                              UpdateObjectsRequest request);
   absl::StatusOr<DeleteObjectsResult> Delete(
       const CallContext& context, const DeleteObjectsRequest& request);
+  // As ObjectImport's.
+  absl::Status PrepareImport(const CallContext& context, WriteMode mode,
+                             std::vector<ImportObject> objects,
+                             ObjectImport::Prepared done);
+  absl::StatusOr<std::vector<ImportOutcome>> CommitImport(
+      const CallContext& context, WriteMode mode,
+      std::vector<std::unique_ptr<PreparedObjects>> prepared);
 
   absl::StatusOr<GetObjectsResult> Get(const GetObjectsRequest& request);
   absl::StatusOr<ListObjectsResult> List(const ListObjectsRequest& request);
@@ -120,6 +132,23 @@ class LocalCollection {
                                  std::vector<ImageBytes>& images);
   absl::Status RunBatch(const CallContext& context, ObjectWriteBatch& batch);
   void FixSpaces(const std::vector<SpaceState>& states);
+
+  // local_collection_import.cc
+  using ImportEntry = LocalPreparedObjects::Entry;
+  absl::Status PrepareImportObject(const CallContext& context,
+                                   const CollectionSpec& spec, WriteMode mode,
+                                   ImportObject object, ImportEntry& entry);
+  // Brings the images that the object `given` lacks. A fault is the entry's.
+  absl::Status LoadImportImages(const CallContext& context,
+                                const CollectionSpec& spec,
+                                const std::vector<ObjectWrite>& given,
+                                ImportEntry& entry);
+  // Waits for room in the write queue.
+  absl::Status RunImportBatch(const CallContext& context,
+                              ObjectWriteBatch& batch);
+  absl::Status CommitRun(const CallContext& context, WriteMode mode,
+                         const std::vector<ImportEntry*>& run,
+                         std::vector<ImportOutcome>& outcomes);
 
   // local_collection_read.cc
   absl::StatusOr<ObjectView> View(ReadTransaction& transaction, Slot slot,

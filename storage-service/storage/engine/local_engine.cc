@@ -52,6 +52,12 @@ LocalEngine::LocalEngine(const LocalEngineOptions& options)
                                       Limits::kVectorSpacesPerCollectionMax)});
     environment_.executor = own_executor_.get();
   }
+  if (options.vectorizer != nullptr) {
+    bulk_vectorizer_ = std::make_unique<BulkVectorizer>(
+        options.vectorizer, options.clock, options.bulk_vectorizer,
+        options.metrics);
+    environment_.bulk_vectorizer = bulk_vectorizer_.get();
+  }
 }
 
 LocalEngine::~LocalEngine() {

@@ -10,7 +10,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/concurrency/thread_pool.h"
+#include "common/observability/metrics.h"
 #include "common/time/clock.h"
+#include "storage/engine/bulk_vectorizer.h"
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
 #include "storage/engine/local_collection.h"
@@ -36,6 +38,10 @@ struct LocalEngineOptions {
   Executor* executor = nullptr;
   size_t index_threads = 1;
   Limits limits;
+  // How the vectors of imports are made.
+  BulkVectorizerOptions bulk_vectorizer;
+  // Must outlive the engine. Null: nothing is measured.
+  MetricsRegistry* metrics = nullptr;
   LmdbOptions lmdb;
   WriteQueueOptions write_queue;
   // Opens the record store in a directory; empty: LMDB's.
@@ -82,6 +88,9 @@ class LocalEngine final : public Engine {
       const CallContext& context, absl::string_view name) override;
   absl::StatusOr<WriteObjectsResult> WriteObjects(
       const CallContext& context, WriteObjectsRequest request) override;
+  absl::StatusOr<std::unique_ptr<ObjectImport>> OpenImport(
+      const CallContext& context, absl::string_view collection,
+      WriteMode mode) override;
   absl::StatusOr<UpdateObjectsResult> UpdateObjects(
       const CallContext& context, UpdateObjectsRequest request) override;
   absl::StatusOr<DeleteObjectsResult> DeleteObjects(
@@ -100,6 +109,7 @@ class LocalEngine final : public Engine {
                              absl::string_view collection) override;
 
  private:
+  class Import;
   using CollectionMap =
       std::map<std::string, absl::StatusOr<std::shared_ptr<LocalCollection>>,
                std::less<>>;
@@ -114,6 +124,7 @@ class LocalEngine final : public Engine {
   const LocalEngineOptions options_;
   std::unique_ptr<DirectoryLock> directory_lock_;
   std::unique_ptr<ThreadPool> own_executor_;
+  std::unique_ptr<BulkVectorizer> bulk_vectorizer_;
   CollectionEnvironment environment_;
 
   // Held by the one call that changes the catalog, across its commit.

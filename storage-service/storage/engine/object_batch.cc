@@ -124,6 +124,7 @@ ObjectWriteBatch::ObjectWriteBatch(const CollectionSpec& spec,
 
 absl::Status ObjectWriteBatch::Prepare(ReadTransaction& transaction) {
   decisions_.clear();
+  outcomes_.clear();
   brought_.clear();
   states_.clear();
   DIPTYCH_ASSIGN_OR_RETURN(counters_, ReadCounters(transaction));
@@ -136,6 +137,12 @@ absl::Status ObjectWriteBatch::Prepare(ReadTransaction& transaction) {
     }
     states_.push_back(std::move(state));
   }
+  if (each_by_itself_) {
+    for (const PendingObject& object : objects_) {
+      DIPTYCH_RETURN_IF_ERROR(DecideByItself(transaction, object));
+    }
+    return absl::OkStatus();
+  }
   DIPTYCH_RETURN_IF_ERROR(CheckFingerprints());
   FieldViolations violations;
   for (const PendingObject& object : objects_) {
@@ -144,24 +151,65 @@ absl::Status ObjectWriteBatch::Prepare(ReadTransaction& transaction) {
   return violations.ToStatus();
 }
 
+absl::Status ObjectWriteBatch::DecideByItself(ReadTransaction& transaction,
+                                              const PendingObject& object) {
+  // What a refused object has changed is taken back.
+  const Counters counters = counters_;
+  const std::vector<SpaceState> states = states_;
+  const size_t decided = decisions_.size();
+  std::vector<std::string> newly_brought;
+  for (const auto& [name, value] : object.properties) {
+    const auto* image = std::get_if<ImageReference>(&value);
+    if (image != nullptr && !brought_.contains(image->content_sha256)) {
+      newly_brought.push_back(image->content_sha256);
+    }
+  }
+  absl::Status status;
+  for (size_t space = 0; space < object.vectors.size(); ++space) {
+    if (object.vectors[space].made) status.Update(CheckFingerprint(space));
+  }
+  FieldViolations violations;
+  if (status.ok()) status = Decide(transaction, object, violations);
+  if (status.ok()) status = violations.ToStatus();
+  if (status.ok()) {
+    outcomes_.push_back(decisions_.back().outcome);
+    return absl::OkStatus();
+  }
+  if (!absl::IsInvalidArgument(status) && !absl::IsFailedPrecondition(status) &&
+      !IsConflict(status)) {
+    return status;
+  }
+  counters_ = counters;
+  states_ = states;
+  decisions_.erase(decisions_.begin() + static_cast<ptrdiff_t>(decided),
+                   decisions_.end());
+  for (const std::string& digest : newly_brought) brought_.erase(digest);
+  outcomes_.push_back(std::move(status));
+  return absl::OkStatus();
+}
+
 absl::Status ObjectWriteBatch::CheckFingerprints() {
   for (size_t space = 0; space < fingerprints_.size(); ++space) {
-    const std::string& made = fingerprints_[space];
-    SpaceState& state = states_[space];
-    if (made.empty()) continue;
-    if (state.model_fingerprint.empty()) state.model_fingerprint = made;
-    if (state.model_fingerprint == made) continue;
-    return WithReason(
-        absl::FailedPreconditionError(absl::StrCat(
-            "this collection's vectors were made by another model, and vectors "
-            "of two models cannot be compared; point the server at an "
-            "inference service with the model of the collection, or make a new "
-            "collection and import again: vector space \"",
-            spec_.vector_spaces[space].name, "\" has fingerprint ",
-            state.model_fingerprint, ", the inference service has ", made)),
-        "MODEL_MISMATCH");
+    DIPTYCH_RETURN_IF_ERROR(CheckFingerprint(space));
   }
   return absl::OkStatus();
+}
+
+absl::Status ObjectWriteBatch::CheckFingerprint(size_t space) {
+  const std::string& made = fingerprints_[space];
+  SpaceState& state = states_[space];
+  if (made.empty()) return absl::OkStatus();
+  if (state.model_fingerprint.empty()) state.model_fingerprint = made;
+  if (state.model_fingerprint == made) return absl::OkStatus();
+  return WithReason(
+      absl::FailedPreconditionError(absl::StrCat(
+          "this collection's vectors were made by another model, and vectors "
+          "of two models cannot be compared; point the server at an "
+          "inference service with the model of the collection, or make a new "
+          "collection and import again: vector space \"",
+          spec_.vector_spaces[space].name, "\" has fingerprint ",
+          state.model_fingerprint, ", the inference service has ", made)),
+      "MODEL_MISMATCH");
 }
 
 absl::Status ObjectWriteBatch::Decide(ReadTransaction& transaction,
@@ -336,6 +384,10 @@ std::vector<WrittenObject> ObjectWriteBatch::TakeResults() {
     results.push_back({decision.object->id, decision.outcome});
   }
   return results;
+}
+
+std::vector<absl::StatusOr<WriteOutcome>> ObjectWriteBatch::TakeOutcomes() {
+  return std::move(outcomes_);
 }
 
 absl::Status ObjectDeleteBatch::Prepare(ReadTransaction& transaction,

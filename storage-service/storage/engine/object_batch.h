@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/status/error_details.h"
 #include "storage/engine/collection_index.h"
 #include "storage/engine/object_table.h"
@@ -60,6 +61,13 @@ class ObjectWriteBatch {
   absl::Status Write(WriteTransaction& transaction);
   absl::Status Apply(CollectionIndex& index);
 
+  // From here on a bad object is left out instead of failing the batch: for
+  // imports. Call it before Prepare.
+  void TakeEachByItself() { each_by_itself_ = true; }
+  // Of the last Prepare, one per object: what becomes of it, or why it is left
+  // out (the errors of Prepare, and ABORTED for a conflict).
+  std::vector<absl::StatusOr<WriteOutcome>> TakeOutcomes();
+
   size_t bytes() const { return bytes_; }
   // Of the last Prepare: in the order of the request.
   std::vector<WrittenObject> TakeResults();
@@ -86,6 +94,9 @@ class ObjectWriteBatch {
   void DecideVectors(const PendingObject& object, Decision& decision,
                      FieldViolations& violations);
   absl::Status CheckFingerprints();
+  absl::Status CheckFingerprint(size_t space);
+  absl::Status DecideByItself(ReadTransaction& transaction,
+                              const PendingObject& object);
 
   const CollectionSpec spec_;
   const Limits& limits_;
@@ -94,8 +105,10 @@ class ObjectWriteBatch {
   const std::vector<PendingObject> objects_;
   const std::vector<std::string> fingerprints_;
   size_t bytes_ = 0;
+  bool each_by_itself_ = false;
 
   std::vector<Decision> decisions_;
+  std::vector<absl::StatusOr<WriteOutcome>> outcomes_;
   Counters counters_;
   std::vector<SpaceState> states_;
   // Contents whose bytes earlier objects of the request bring: their sizes.

@@ -199,6 +199,29 @@ void ValidateMetadata(const Properties& metadata, absl::string_view field,
   }
 }
 
+void ValidateObject(const ObjectWrite& object, size_t index,
+                    const CollectionSpec& spec, const Limits& limits,
+                    const ObjectValidationOptions& options,
+                    FieldViolations& violations) {
+  const std::string path = absl::StrCat("objects[", index, "]");
+  if (!object.id.empty() || !options.id_optional) {
+    ValidateObjectId(object.id, path + ".id", violations);
+  }
+  ValidateProperties(object.properties, path + ".properties", limits,
+                     violations);
+  ValidateImages(object, path, limits, violations);
+  for (const auto& [name, vector] : object.vectors) {
+    const std::string field = absl::StrCat(path, ".vectors", Subscript(name));
+    const int space = FindSpace(spec, name);
+    if (space < 0) {
+      violations.Add(field, "names no vector space of the collection");
+    } else if (!vector.empty() || !options.empty_vectors) {
+      ValidateVector(vector, spec.vector_spaces[space].metric, field, limits,
+                     violations);
+    }
+  }
+}
+
 absl::Status ValidateObjects(const std::vector<ObjectWrite>& objects,
                              const CollectionSpec& spec, const Limits& limits,
                              const ObjectValidationOptions& options) {
@@ -211,27 +234,10 @@ absl::Status ValidateObjects(const std::vector<ObjectWrite>& objects,
   }
   absl::flat_hash_set<absl::string_view> ids;
   for (size_t i = 0; i < objects.size(); ++i) {
-    const ObjectWrite& object = objects[i];
-    const std::string path = absl::StrCat("objects[", i, "]");
-    if (!object.id.empty() || !options.id_optional) {
-      ValidateObjectId(object.id, path + ".id", violations);
-      if (!object.id.empty() && !ids.insert(object.id).second) {
-        violations.Add(path + ".id",
-                       "occurs twice in this request; ids are unique");
-      }
-    }
-    ValidateProperties(object.properties, path + ".properties", limits,
-                       violations);
-    ValidateImages(object, path, limits, violations);
-    for (const auto& [name, vector] : object.vectors) {
-      const std::string field = absl::StrCat(path, ".vectors", Subscript(name));
-      const int space = FindSpace(spec, name);
-      if (space < 0) {
-        violations.Add(field, "names no vector space of the collection");
-      } else if (!vector.empty() || !options.empty_vectors) {
-        ValidateVector(vector, spec.vector_spaces[space].metric, field, limits,
-                       violations);
-      }
+    ValidateObject(objects[i], i, spec, limits, options, violations);
+    if (!objects[i].id.empty() && !ids.insert(objects[i].id).second) {
+      violations.Add(absl::StrCat("objects[", i, "].id"),
+                     "occurs twice in this request; ids are unique");
     }
   }
   return violations.ToStatus();

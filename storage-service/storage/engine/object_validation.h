@@ -40,6 +40,12 @@ struct ObjectValidationOptions {
   bool empty_vectors = false;
 };
 
+// One object by itself; names each wrong field as `objects[index]...`.
+void ValidateObject(const ObjectWrite& object, size_t index,
+                    const CollectionSpec& spec, const Limits& limits,
+                    const ObjectValidationOptions& options,
+                    FieldViolations& violations);
+
 // OK, or INVALID_ARGUMENT that names each wrong field as `objects[i]...`.
 // Checks all that can be known without the stored objects.
 absl::Status ValidateObjects(const std::vector<ObjectWrite>& objects,

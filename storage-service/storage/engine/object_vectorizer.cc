@@ -1,91 +1,19 @@
 #include "storage/engine/object_vectorizer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <utility>
-#include <variant>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/engine/object_inputs.h"
 #include "storage/engine/object_validation.h"
 
 namespace diptych::storage {
 namespace {
-
-// Where an input came from, for error messages.
-struct InputOrigin {
-  size_t object;
-  std::string property;
-};
-
-// The distinct inputs for one model.
-struct ModelInputs {
-  std::vector<VectorizerInput> inputs;
-  std::vector<InputOrigin> origins;
-  absl::flat_hash_map<std::pair<int, absl::string_view>, size_t> positions;
-  std::vector<std::vector<float>> vectors;
-  std::string fingerprint;
-
-  size_t Add(VectorizerInputKind kind, absl::string_view bytes, size_t object,
-             const std::string& property) {
-    const auto [found, added] = positions.try_emplace(
-        std::pair(static_cast<int>(kind), bytes), inputs.size());
-    if (added) {
-      inputs.push_back({kind, bytes});
-      origins.push_back({object, property});
-    }
-    return found->second;
-  }
-};
-
-// One field of one object: its share and its inputs.
-struct FieldInputs {
-  double weight;
-  std::vector<size_t> positions;
-};
-
-std::vector<absl::string_view> TextsOf(const Properties& properties,
-                                       const std::string& name) {
-  std::vector<absl::string_view> texts;
-  const auto found = properties.find(name);
-  if (found == properties.end()) return texts;
-  if (const auto* text = std::get_if<std::string>(&found->second)) {
-    if (!text->empty()) texts.push_back(*text);
-  } else if (const auto* list =
-                 std::get_if<std::vector<std::string>>(&found->second)) {
-    for (const std::string& element : *list) {
-      if (!element.empty()) texts.push_back(element);
-    }
-  }
-  return texts;
-}
-
-std::vector<FieldInputs> CollectInputs(const VectorSpace& space,
-                                       const VectorizableObject& object,
-                                       ModelInputs& model) {
-  std::vector<FieldInputs> fields;
-  for (const WeightedField& field : space.vectorizer.text_fields) {
-    FieldInputs inputs{field.weight, {}};
-    for (absl::string_view text : TextsOf(*object.properties, field.property)) {
-      inputs.positions.push_back(model.Add(VectorizerInputKind::kText, text,
-                                           object.index, field.property));
-    }
-    if (!inputs.positions.empty()) fields.push_back(std::move(inputs));
-  }
-  for (const WeightedField& field : space.vectorizer.image_fields) {
-    const auto found = object.images->find(field.property);
-    if (found == object.images->end()) continue;
-    fields.push_back({field.weight,
-                      {model.Add(VectorizerInputKind::kImage, found->second,
-                                 object.index, field.property)}});
-  }
-  return fields;
-}
 
 // Errors of one call in the terms of the caller's request.
 absl::Status Explain(const absl::Status& status, const std::string& model,
@@ -169,34 +97,6 @@ absl::Status Run(const CallContext& context, Vectorizer* vectorizer,
   return absl::OkStatus();
 }
 
-std::vector<float> WeightedMean(absl::Span<const FieldInputs> fields,
-                                const ModelInputs& model, Metric metric) {
-  const size_t dimension = model.vectors[fields[0].positions[0]].size();
-  std::vector<double> sum(dimension, 0.0);
-  double weights = 0;
-  for (const FieldInputs& field : fields) {
-    weights += field.weight;
-    const double share = field.weight / field.positions.size();
-    for (size_t position : field.positions) {
-      for (size_t i = 0; i < dimension; ++i) {
-        sum[i] += share * model.vectors[position][i];
-      }
-    }
-  }
-  double scale = 1.0 / weights;
-  if (metric == Metric::kCosine) {
-    double square = 0;
-    for (double value : sum) square += value * value;
-    // A zero sum is left as it is; the caller refuses it.
-    scale = square > 0 ? 1.0 / std::sqrt(square) : 0.0;
-  }
-  std::vector<float> mean(dimension);
-  for (size_t i = 0; i < dimension; ++i) {
-    mean[i] = static_cast<float>(sum[i] * scale);
-  }
-  return mean;
-}
-
 }  // namespace
 
 absl::Status VectorizeObjects(const CallContext& context,
@@ -236,16 +136,13 @@ absl::Status VectorizeObjects(const CallContext& context,
       const ModelInputs& model = models[description.vectorizer.model];
       PendingVector& pending = objects[i].vectors[space];
       pending.vector =
-          WeightedMean(fields[i][space], model, description.metric);
+          WeightedMean(fields[i][space], model.vectors, description.metric);
       pending.made = true;
       fingerprints[space] = model.fingerprint;
-      if (description.metric == Metric::kCosine &&
-          std::all_of(pending.vector.begin(), pending.vector.end(),
-                      [](float value) { return value == 0; })) {
+      if (IsZero(pending.vector, description.metric)) {
         violations.Add(
             absl::StrCat("objects[", objects[i].index, "].properties"),
-            "cancel each other out: the vector made of them is zero; change "
-            "the texts or the weights");
+            kFieldsCancelOut);
       }
     }
   }

@@ -1,6 +1,10 @@
 #include "storage/engine/object_vectorizer.h"
 
 #include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/status/error_details.h"
 #include "common/testing/status_matchers.h"
@@ -91,6 +95,72 @@ TEST_F(ObjectVectorizerTest, AListOfTextsIsTheirMean) {
     expected[i] = (Of("a")[i] + 2 * Of("b")[i]) / 3;
   }
   ExpectNear(objects_[0].vectors[0].vector, expected);
+}
+
+// Fields in another order than their names' and of other weights, lists and
+// absent fields: what made Weaviate give a weight to the wrong field, or read
+// past the weights.
+TEST_F(ObjectVectorizerTest, WeightsBelongToTheirFieldByName) {
+  VectorSpace& space = spec_.vector_spaces[0];
+  space.metric = Metric::kSquaredL2;
+  space.vectorizer.text_fields = {{"zebra", 5}, {"ant", 2}, {"mole", 1}};
+  space.vectorizer.image_fields = {{"photo", 4}, {"cover", 8}};
+  const ImageBytes images = {{"cover", "c"}, {"photo", "p"}};
+  objects_ = {
+      Object({{"ant", std::string("a")},
+              {"mole", std::string("m")},
+              {"zebra", std::string("z")}},
+             images),
+      Object({{"ant", std::vector<std::string>{"a1", "a2", "a3"}},
+              {"zebra", std::string("z")}},
+             {{"photo", "p"}}),
+      Object({{"mole", std::string("m")}}, {{"cover", "c"}}),
+      Object({{"ant", std::monostate()}, {"zebra", std::string("z")}}),
+      Object({}, {{"photo", "p"}}),
+      Object({{"ant", std::vector<std::string>{}}, {"mole", std::string()}}),
+  };
+  for (size_t i = 0; i < objects_.size(); ++i) objects_[i].index = i;
+  ASSERT_THAT(Run(), IsOk());
+  const auto mean =
+      [](const std::vector<std::pair<double, std::string>>& parts) {
+        std::vector<float> sum(kDimension);
+        double weights = 0;
+        for (const auto& [weight, text] : parts) weights += weight;
+        for (const auto& [weight, text] : parts) {
+          for (uint32_t i = 0; i < kDimension; ++i) {
+            sum[i] += static_cast<float>(weight / weights * Of(text)[i]);
+          }
+        }
+        return sum;
+      };
+  ExpectNear(objects_[0].vectors[0].vector,
+             mean({{5, "z"}, {2, "a"}, {1, "m"}, {4, "p"}, {8, "c"}}));
+  ExpectNear(objects_[1].vectors[0].vector, mean({{5, "z"},
+                                                  {2.0 / 3, "a1"},
+                                                  {2.0 / 3, "a2"},
+                                                  {2.0 / 3, "a3"},
+                                                  {4, "p"}}));
+  ExpectNear(objects_[2].vectors[0].vector, mean({{1, "m"}, {8, "c"}}));
+  ExpectNear(objects_[3].vectors[0].vector, Of("z"));
+  ExpectNear(objects_[4].vectors[0].vector, Of("p"));
+  EXPECT_THAT(objects_[5].vectors[0].vector, IsEmpty());
+}
+
+TEST_F(ObjectVectorizerTest, EverySpaceStandsByItself) {
+  spec_.vector_spaces.push_back(spec_.vector_spaces[0]);
+  spec_.vector_spaces[0].vectorizer.image_fields.clear();
+  spec_.vector_spaces[1].name = "picture";
+  spec_.vector_spaces[1].vectorizer.text_fields.clear();
+  objects_ = {Object({{"document", std::string("a")}}, {{"image", "b"}}),
+              Object({}, {{"image", "c"}})};
+  for (VectorizableObject& object : objects_) object.wanted = {true, true};
+  ASSERT_THAT(Run(), IsOk());
+  ExpectNear(objects_[0].vectors[0].vector, Of("a"));
+  ExpectNear(objects_[0].vectors[1].vector, Of("b"));
+  EXPECT_THAT(objects_[1].vectors[0].vector, IsEmpty());
+  ExpectNear(objects_[1].vectors[1].vector, Of("c"));
+  // Both spaces in one call.
+  EXPECT_THAT(vectorizer_.call_sizes(), ElementsAre(3));
 }
 
 TEST_F(ObjectVectorizerTest, AnObjectWithNoneOfTheFieldsHasNoVector) {

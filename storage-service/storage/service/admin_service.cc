@@ -71,6 +71,12 @@ absl::Status AdminService::DescribeServer(
   out.set_vector_dimension_max(
       static_cast<int64_t>(limits.vector_dimension_max));
   out.set_collections_max(static_cast<int64_t>(limits.collections_max));
+  out.set_import_streams_max(static_cast<int64_t>(limits.import_streams_max));
+  out.set_import_stream_chunks_max(
+      static_cast<int64_t>(limits.import_stream_chunks_max));
+  out.set_import_stream_bytes_max(
+      static_cast<int64_t>(limits.import_stream_bytes_max));
+  out.set_import_bytes_max(static_cast<int64_t>(limits.import_bytes_max));
   response.mutable_uptime()->set_seconds(
       absl::ToInt64Seconds(Clock::System().Now() - description_.start_time));
   response.set_inference_address(description_.inference_address);

@@ -8,26 +8,30 @@
 
 namespace diptych::storage {
 
+ObjectWrite ObjectFromProto(const v1::Object& object, absl::string_view path,
+                            FieldViolations& violations) {
+  ObjectWrite converted;
+  converted.id = object.id();
+  converted.properties = PropertiesFromProto(
+      object.properties(), absl::StrCat(path, ".properties"), violations);
+  converted.images = ImagesFromProto(object.properties());
+  for (const auto& [space, vector] : object.vectors()) {
+    const std::string vector_path =
+        absl::StrCat(path, ".vectors[\"", space, "\"]");
+    converted.vectors.emplace(space,
+                              VectorFromProto(vector, vector_path, violations));
+  }
+  return converted;
+}
+
 std::vector<ObjectWrite> ObjectsFromProto(
     const google::protobuf::RepeatedPtrField<v1::Object>& objects,
     FieldViolations& violations) {
   std::vector<ObjectWrite> result;
   result.reserve(objects.size());
   for (int i = 0; i < objects.size(); ++i) {
-    const v1::Object& object = objects.Get(i);
-    const std::string path = absl::StrCat("objects[", i, "]");
-    ObjectWrite converted;
-    converted.id = object.id();
-    converted.properties = PropertiesFromProto(
-        object.properties(), absl::StrCat(path, ".properties"), violations);
-    converted.images = ImagesFromProto(object.properties());
-    for (const auto& [space, vector] : object.vectors()) {
-      const std::string vector_path =
-          absl::StrCat(path, ".vectors[\"", space, "\"]");
-      converted.vectors.emplace(
-          space, VectorFromProto(vector, vector_path, violations));
-    }
-    result.push_back(std::move(converted));
+    result.push_back(ObjectFromProto(
+        objects.Get(i), absl::StrCat("objects[", i, "]"), violations));
   }
   return result;
 }

@@ -14,6 +14,10 @@
 
 namespace diptych::storage {
 
+// Faults are added to `violations` under `path`: "objects[3]".
+ObjectWrite ObjectFromProto(const v1::Object& object, absl::string_view path,
+                            FieldViolations& violations);
+
 // Faults are added to `violations` as "objects[3].vectors[\"default\"]".
 std::vector<ObjectWrite> ObjectsFromProto(
     const google::protobuf::RepeatedPtrField<v1::Object>& objects,

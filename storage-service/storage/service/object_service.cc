@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "common/rpc/status_conversion.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/service/filter_conversion.h"
@@ -38,18 +37,6 @@ bool IsComplete(const v1::Object& object) {
                       });
 }
 
-class RefusedImport final
-    : public grpc::ServerBidiReactor<v1::ImportObjectsRequest,
-                                     v1::ImportObjectsResponse> {
- public:
-  RefusedImport() {
-    Finish(ToGrpcStatus(
-        NotImplementedStatus("ImportObjects (write with UpsertObjects in "
-                             "batches of up to 10,000 objects instead)")));
-  }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
 ObjectService::ObjectService(const ServiceEnvironment& environment)
@@ -60,7 +47,8 @@ ObjectService::ObjectService(const ServiceEnvironment& environment)
       delete_metrics_(environment.metrics, "ObjectService/DeleteObjects"),
       get_metrics_(environment.metrics, "ObjectService/GetObjects"),
       list_metrics_(environment.metrics, "ObjectService/ListObjects"),
-      count_metrics_(environment.metrics, "ObjectService/CountObjects") {}
+      count_metrics_(environment.metrics, "ObjectService/CountObjects"),
+      imports_(environment) {}
 
 template <typename Request>
 Executor& ObjectService::WriteExecutor(const Request& request) const {
@@ -228,8 +216,8 @@ grpc::ServerUnaryReactor* ObjectService::CountObjects(
 }
 
 grpc::ServerBidiReactor<v1::ImportObjectsRequest, v1::ImportObjectsResponse>*
-ObjectService::ImportObjects(grpc::CallbackServerContext*) {
-  return new RefusedImport;
+ObjectService::ImportObjects(grpc::CallbackServerContext* context) {
+  return imports_.Open(*context);
 }
 
 }  // namespace diptych::storage

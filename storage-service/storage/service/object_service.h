@@ -8,6 +8,7 @@
 #pragma once
 
 #include "diptych/storage/v1/object_service.grpc.pb.h"
+#include "storage/service/import_stream.h"
 #include "storage/service/service_environment.h"
 
 namespace diptych::storage {
@@ -44,9 +45,12 @@ class ObjectService final : public v1::ObjectService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::CountObjectsRequest* request,
       v1::CountObjectsResponse* response) override;
-  // Ends with UNIMPLEMENTED in this version.
   grpc::ServerBidiReactor<v1::ImportObjectsRequest, v1::ImportObjectsResponse>*
   ImportObjects(grpc::CallbackServerContext* context) override;
+
+  // Before the server shuts down: imports end when what they have received is
+  // acknowledged, with UNAVAILABLE and RetryInfo.
+  void StopImports() { imports_.Stop(); }
 
  private:
   template <typename Request>
@@ -55,6 +59,7 @@ class ObjectService final : public v1::ObjectService::CallbackService {
   const ServiceEnvironment environment_;
   MethodMetrics insert_metrics_, upsert_metrics_, update_metrics_,
       delete_metrics_, get_metrics_, list_metrics_, count_metrics_;
+  ImportStreams imports_;
 };
 
 }  // namespace diptych::storage

@@ -25,6 +25,8 @@ struct ServiceEnvironment {
   Executor& writes;
   // Writes of objects whose vectors must be made first.
   Executor& vectorized_writes;
+  // What imports read, and their commits; at most two tasks of each at a time.
+  Executor& imports;
   MetricsRegistry& metrics;
 };
 

@@ -61,11 +61,14 @@ class HangingVectorizer final : public Vectorizer {
 
 class StorageServicesTest : public ::testing::Test {
  protected:
-  StorageServicesTest()
+  // `options` without directory and vectorizer.
+  explicit StorageServicesTest(LocalEngineOptions options = {})
       : reads_({.name = "reads", .threads = 2}),
         vectorized_reads_({.name = "vec-reads", .threads = 1}),
         writes_({.name = "writes", .threads = 2}),
-        vectorized_writes_({.name = "vec-writes", .threads = 1}) {
+        vectorized_writes_({.name = "vec-writes", .threads = 1}),
+        imports_({.name = "imports", .threads = 2}),
+        options_(std::move(options)) {
     Start();
   }
 
@@ -81,15 +84,15 @@ class StorageServicesTest : public ::testing::Test {
   }
 
   void Start() {
-    LocalEngineOptions options;
+    LocalEngineOptions options = options_;
     options.data_directory = directory_.path();
     options.vectorizer = &vectorizer_;
     auto engine = LocalEngine::Open(options);
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     const ServiceEnvironment environment{
-        *engine_, &vectorizer_,       reads_,  vectorized_reads_,
-        writes_,  vectorized_writes_, metrics_};
+        *engine_, &vectorizer_,       reads_,   vectorized_reads_,
+        writes_,  vectorized_writes_, imports_, metrics_};
     collection_service_ = std::make_unique<CollectionService>(environment);
     object_service_ = std::make_unique<ObjectService>(environment);
     search_service_ = std::make_unique<SearchService>(environment);
@@ -163,7 +166,8 @@ class StorageServicesTest : public ::testing::Test {
   HangingVectorizer vectorizer_;
   MetricsRegistry metrics_;
   std::unique_ptr<LocalEngine> engine_;
-  ThreadPool reads_, vectorized_reads_, writes_, vectorized_writes_;
+  ThreadPool reads_, vectorized_reads_, writes_, vectorized_writes_, imports_;
+  const LocalEngineOptions options_;
   std::unique_ptr<CollectionService> collection_service_;
   std::unique_ptr<ObjectService> object_service_;
   std::unique_ptr<SearchService> search_service_;

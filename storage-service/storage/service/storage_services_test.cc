@@ -278,10 +278,6 @@ TEST_F(StorageServicesTest, WhatIsNotImplementedSaysSo) {
               StatusIs(code, HasSubstr("CompactCollection")));
   EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::Reset, ""),
               StatusIs(code, HasSubstr("Reset")));
-  grpc::ClientContext context;
-  auto stream = objects_->ImportObjects(&context);
-  EXPECT_THAT(FromGrpcStatus(stream->Finish()),
-              StatusIs(code, HasSubstr("ImportObjects")));
 }
 
 TEST_F(StorageServicesTest, ServerInfoTellsLimits) {
@@ -293,6 +289,8 @@ TEST_F(StorageServicesTest, ServerInfoTellsLimits) {
   EXPECT_EQ(info.collections(), 1);
   EXPECT_EQ(info.limits().results_max(), 10'000);
   EXPECT_EQ(info.limits().objects_per_batch_max(), 10'000);
+  EXPECT_EQ(info.limits().import_streams_max(), 64);
+  EXPECT_EQ(info.limits().import_bytes_max(), 512 << 20);
 }
 
 }  // namespace

@@ -29,6 +29,14 @@ struct Limits {
   size_t uri_bytes_per_write_max = 256 << 20;
   // top_k and offset together.
   size_t results_max = 10'000;
+  // Imports at a time; more are refused.
+  size_t import_streams_max = 64;
+  // Chunks and bytes that one import has sent and that are not acknowledged,
+  // and bytes of all imports: beyond them no more is read for now. One message
+  // per import may come on top.
+  size_t import_stream_chunks_max = 1'024;
+  size_t import_stream_bytes_max = 64 << 20;
+  size_t import_bytes_max = 512 << 20;
   size_t filter_depth_max = 32;
   size_t filter_nodes_max = 10'000;
   // Of a search by words: its text, and the different words in it.
