@@ -75,6 +75,8 @@ absl::Status SetLogLevel(absl::string_view level) {
       "log level must be debug, info, warning, error or off; given: ", level));
 }
 
+bool DebugIsLogged() { return Logger().should_log(spdlog::level::debug); }
+
 void LogDebug(absl::string_view message,
               std::initializer_list<LogField> fields) {
   Write(spdlog::level::debug, "debug", message, fields);

@@ -44,6 +44,9 @@ class LogField {
 // The level is info until this is called.
 absl::Status SetLogLevel(absl::string_view level);
 
+// Whether LogDebug writes; saves making fields for nothing.
+bool DebugIsLogged();
+
 void LogDebug(absl::string_view message,
               std::initializer_list<LogField> fields = {});
 void LogInfo(absl::string_view message,

@@ -133,8 +133,15 @@ EncodeQueue::Batch EncodeQueue::Take(Groups::iterator group, Priority leading,
   if (leading == Priority::kBulk) std::swap(order[0], order[1]);
   for (const Priority priority : order) {
     auto& lane = group->second.lanes[static_cast<int>(priority)];
-    while (!lane.empty() &&
-           static_cast<int>(batch.entries.size()) < rules_.batch_max) {
+    // A batch that answers queries takes no more of bulk work along than it has
+    // queries: filled up, it would keep a single query waiting for a whole
+    // batch.
+    const int most =
+        leading == Priority::kInteractive && priority == Priority::kBulk
+            ? std::min(rules_.batch_max,
+                       2 * static_cast<int>(batch.entries.size()))
+            : rules_.batch_max;
+    while (!lane.empty() && static_cast<int>(batch.entries.size()) < most) {
       Entry entry = std::move(lane.front());
       lane.pop_front();
       --size_;

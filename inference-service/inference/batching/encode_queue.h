@@ -16,7 +16,9 @@
 // encoder is encoded at once, and while the encoder is busy inputs gather.
 //
 // Of several due groups the one whose oldest interactive input came first
-// leads, and interactive inputs fill the batch before bulk ones. After
+// leads, and takes at most as many bulk inputs along as it has interactive
+// ones, so that a query among bulk work waits for the batch that is being
+// computed and then for hardly more than its own time. After
 // kInteractiveBatchesInARow batches without bulk while bulk waited, a batch is
 // led and filled by bulk first. So interactive work waits for at most one bulk
 // batch, and bulk gets at least every fifth batch.

@@ -124,9 +124,11 @@ TEST_F(EncodeQueueTest, InteractiveOvertakesBulk) {
   Add(Text(3));
   const auto batch = queue_.TakeBatch(now_);
   ASSERT_TRUE(batch.has_value());
-  ASSERT_EQ(batch->entries.size(), 4u);
+  // It takes along as much of the bulk as there is interactive work.
+  ASSERT_EQ(batch->entries.size(), 2u);
   EXPECT_EQ(batch->entries[0].job.priority, Priority::kInteractive);
   EXPECT_EQ(batch->entries[1].job.priority, Priority::kBulk);
+  EXPECT_EQ(queue_.size(), 3);
 }
 
 TEST_F(EncodeQueueTest, BulkLeadsEveryFifthBatchUnderInteractiveLoad) {

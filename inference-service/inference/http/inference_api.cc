@@ -20,17 +20,15 @@ absl::Status NotLoaded() {
 
 }  // namespace
 
-absl::StatusOr<ModelPipeline*> InferenceApi::Find(
+absl::StatusOr<std::shared_ptr<ModelPipeline>> InferenceApi::Find(
     absl::string_view name) const {
   if (!loaded_()) return NotLoaded();
   return models_.Find(name);
 }
 
-absl::StatusOr<std::vector<const ModelPipeline*>> InferenceApi::All() const {
+absl::StatusOr<ModelSet::Pipelines> InferenceApi::All() const {
   if (!loaded_()) return NotLoaded();
-  std::vector<const ModelPipeline*> all;
-  for (const auto& pipeline : models_.all()) all.push_back(pipeline.get());
-  return all;
+  return models_.all();
 }
 
 absl::StatusOr<std::vector<PipelineOutput>> InferenceApi::Vectorize(

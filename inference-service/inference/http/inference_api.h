@@ -35,10 +35,11 @@ class InferenceApi {
       : models_(models), loaded_(std::move(loaded)) {}
 
   // UNAVAILABLE until the models are loaded, then as ModelSet::Find.
-  absl::StatusOr<ModelPipeline*> Find(absl::string_view name) const;
+  absl::StatusOr<std::shared_ptr<ModelPipeline>> Find(
+      absl::string_view name) const;
 
   // All of them, the default one first. UNAVAILABLE until they are loaded.
-  absl::StatusOr<std::vector<const ModelPipeline*>> All() const;
+  absl::StatusOr<ModelSet::Pipelines> All() const;
 
   // One output per input, in order; the pipeline's errors, whose fields are the
   // inputs' own. INVALID_ARGUMENT for more than kInputsMax. The inputs' memory

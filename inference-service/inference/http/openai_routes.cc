@@ -150,7 +150,8 @@ absl::StatusOr<std::string> Embeddings(const InferenceApi& api,
                                        absl::string_view body) {
   DIPTYCH_ASSIGN_OR_RETURN(const json request, ParseObject(body));
   DIPTYCH_ASSIGN_OR_RETURN(const std::string name, ModelName(request));
-  DIPTYCH_ASSIGN_OR_RETURN(ModelPipeline * pipeline, api.Find(name));
+  DIPTYCH_ASSIGN_OR_RETURN(const std::shared_ptr<ModelPipeline> pipeline,
+                           api.Find(name));
   DIPTYCH_ASSIGN_OR_RETURN(const Encoding encoding, EncodingOf(request));
   DIPTYCH_RETURN_IF_ERROR(CheckDimensions(request, pipeline->info()));
   std::deque<std::string> pictures;
@@ -191,7 +192,7 @@ HttpResponse ListModels(const InferenceApi& api) {
   const auto pipelines = api.All();
   if (!pipelines.ok()) return ErrorResponse(pipelines.status());
   json data = json::array();
-  for (const ModelPipeline* pipeline : *pipelines) {
+  for (const auto& pipeline : *pipelines) {
     data.push_back(ModelJson(api, pipeline->info()));
   }
   return {200, ToText({{"object", "list"}, {"data", data}})};

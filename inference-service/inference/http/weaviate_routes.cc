@@ -65,7 +65,8 @@ void AppendVectors(const PipelineOutput* begin, const PipelineOutput* end,
 
 absl::StatusOr<std::string> Vectorize(const InferenceApi& api,
                                       absl::string_view body) {
-  DIPTYCH_ASSIGN_OR_RETURN(ModelPipeline * pipeline, api.Find(""));
+  DIPTYCH_ASSIGN_OR_RETURN(const std::shared_ptr<ModelPipeline> pipeline,
+                           api.Find(""));
   DIPTYCH_ASSIGN_OR_RETURN(const json object, ParseObject(body));
   DIPTYCH_ASSIGN_OR_RETURN(const auto texts, Strings(object, "texts"));
   DIPTYCH_ASSIGN_OR_RETURN(const auto images, Strings(object, "images"));

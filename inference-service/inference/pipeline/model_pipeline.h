@@ -1,20 +1,24 @@
 // From texts and encoded pictures to embeddings, for one model:
 //
-//   validate -> reserve room -> decode, preprocess, tokenise -> batch -> encode
+//   validate -> look up -> reserve room -> decode, preprocess, tokenise ->
+//   batch
+//   -> encode
 //
-// Operation: Vectorize checks the request, reserves a place in the model's
-// queue for every input, prepares the inputs on the CPU stage in parallel, and
-// hands each to the batcher as soon as it is ready. The encoder normalises
-// embeddings to length 1. Atomic: `done` gets every embedding or one error, and
-// that error names every bad input by its field, because the inputs after a bad
-// one are still checked; only encoding is left out.
+// Operation: Vectorize checks the request, answers what the cache knows,
+// reserves a place in the model's queue for every other input, prepares the
+// inputs on the CPU stage in parallel, and hands each to the batcher as soon as
+// it is ready. The encoder normalises embeddings to length 1. Atomic: `done`
+// gets every embedding or one error, and that error names every bad input by
+// its field, because the inputs after a bad one are still checked; only
+// encoding is left out.
 //
 // Concurrency: every method may be called from any thread and never blocks.
 // `done` runs once, on the calling thread, the CPU stage's or the batcher's,
 // and must not block. Inputs are views of memory that lives until `done` is
 // called.
 //
-// Limits: PipelineLimits; places in the queue as DynamicBatcher says.
+// Limits: PipelineLimits; places in the queue as DynamicBatcher says. Hashing
+// what is looked up takes the calling thread about 1 ms per MiB at most.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +36,8 @@
 #include "common/time/clock.h"
 #include "inference/batching/dynamic_batcher.h"
 #include "inference/model/model.h"
+#include "inference/pipeline/byte_budget.h"
+#include "inference/pipeline/embedding_cache.h"
 #include "inference/pipeline/priority_executor.h"
 #include "inference/types/image.h"
 #include "inference/types/priority.h"
@@ -58,23 +64,35 @@ struct PipelineLimits {
   int inputs_max = 256;
   size_t text_bytes_max = size_t{64} << 10;
   size_t image_bytes_max = size_t{32} << 20;
+  // Bytes of all inputs that are not yet answered; a larger request is let in
+  // alone.
+  size_t queue_bytes_max = size_t{512} << 20;
+};
+
+// Where a pipeline keeps its embeddings.
+struct PipelineCache {
+  // Null: nowhere. Outlives the pipeline.
+  EmbeddingCache* cache = nullptr;
+  // What besides an input's bytes decides its embedding.
+  std::string scope = {};
 };
 
 // The picture in the bytes of a file; INVALID_ARGUMENT when there is none or it
 // exceeds the decoder's limits. Called from several threads at a time.
 using ImageDecoder = std::function<absl::StatusOr<Image>(absl::string_view)>;
 
-class ModelPipeline {
+// Where it is owned by a shared_ptr, requests that run keep it alive.
+class ModelPipeline : public std::enable_shared_from_this<ModelPipeline> {
  public:
-  using Done =
-      absl::AnyInvocable<void(absl::StatusOr<std::vector<PipelineOutput>>) &&>;
+  using Result = absl::StatusOr<std::vector<PipelineOutput>>;
+  using Done = absl::AnyInvocable<void(Result) &&>;
 
   // All referenced objects outlive the pipeline, and `cpu_stage` has run all
   // its tasks before the pipeline goes.
   ModelPipeline(Model model, ImageDecoder decoder, const PipelineLimits& limits,
                 const BatcherOptions& batcher_options,
                 PriorityExecutor& cpu_stage, Clock& clock,
-                MetricsRegistry& metrics);
+                MetricsRegistry& metrics, PipelineCache cache = {});
   ~ModelPipeline();
   ModelPipeline(const ModelPipeline&) = delete;
   ModelPipeline& operator=(const ModelPipeline&) = delete;
@@ -114,6 +132,11 @@ class ModelPipeline {
 
   // What is wrong with `input`, or "" when it may be prepared.
   std::string Problem(const PipelineInput& input) const;
+  // Takes what is known from the cache; true when nothing is left to compute.
+  bool LookUp(Request& request);
+  void Keep(Request& request, size_t index, const Embedding& embedding);
+  // Gives back what `request` holds, counts and logs it.
+  void Answered(const Request& request, const Result& result);
   void Prepare(std::shared_ptr<Request> request);
   void PrepareInput(const std::shared_ptr<Request>& request, size_t index);
   absl::StatusOr<std::variant<TokenIds, Image>> MakeEncoderInput(
@@ -129,6 +152,13 @@ class ModelPipeline {
   // Seconds of the CPU stage per input, by modality.
   Histogram& text_seconds_;
   Histogram& image_seconds_;
+  Counter& text_inputs_;
+  Counter& image_inputs_;
+  Counter& tokens_;
+  Counter& cache_hits_;
+  Counter& cache_misses_;
+  const PipelineCache cache_;
+  ByteBudget budget_;
   DynamicBatcher batcher_;
 };
 

@@ -12,7 +12,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "inference/model/fake_model.h"
-#include "inference/pipeline/model_set.h"
 
 namespace diptych::inference {
 namespace {
@@ -210,21 +209,94 @@ TEST_F(ModelPipelineTest, BadStreamInputNeedsNoRoom) {
               ElementsAre("admitted", HasSubstr("input.text is empty")));
 }
 
-TEST_F(ModelPipelineTest, WarmUpRunsBothTowers) {
-  EXPECT_THAT(pipeline_->WarmUp(), IsOk());
+TEST_F(ModelPipelineTest, WhatIsKnownNeitherWaitsNorIsComputed) {
+  EmbeddingCache cache(1 << 20, registry_);
+  ModelPipeline pipeline(MakeFakeModel(), Decode, {},
+                         {.rules = {}, .queue_max = 2}, cpu_stage_, clock_,
+                         registry_, {&cache, "scope"});
+  const auto run = [&](std::vector<PipelineInput> inputs) {
+    // The answer may come after this returns.
+    const auto result =
+        std::make_shared<Result>(absl::UnknownError("not answered"));
+    pipeline.Vectorize(std::move(inputs), Priority::kInteractive, {},
+                       [result](Result value) { *result = std::move(value); });
+    return *result;
+  };
+  EXPECT_THAT(run({Text("red circle", 0), Picture("P", 1)}),
+              StatusIs(absl::StatusCode::kUnknown));
+  do {
+    executor_.RunAll();
+  } while (pipeline.RunDueBatch());
+  // Fills the queue.
+  (void)run({Text("x", 0), Text("y", 0)});
+  EXPECT_THAT(run({Text("z", 0)}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  // Answered at once, though nothing has room.
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto known,
+                               run({Picture("P", 0), Text("red circle", 1)}));
+  EXPECT_EQ(known[1].tokens, 4);
+  const Model model = MakeFakeModel();
+  EXPECT_EQ(
+      known[1].embedding,
+      model.encoder->EncodeTexts({*model.tokenizer->Tokenize("red circle")})
+          ->front());
+  EXPECT_THAT(run({Text("P", 0)}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  const std::string metrics = registry_.TextExposition();
+  EXPECT_THAT(
+      metrics,
+      HasSubstr("diptych_inference_cache_hits_total{model=\"fake\"} 2"));
+  EXPECT_THAT(metrics, HasSubstr("diptych_inference_tokens_total{model=\"fake"
+                                 "\"} 8"));
+  do {
+    executor_.RunAll();
+  } while (pipeline.RunDueBatch());
 }
 
-TEST_F(ModelPipelineTest, ModelSetFindsByNameAndNamesTheModels) {
-  ModelSet models;
-  ASSERT_THAT(models.Add(std::move(pipeline_)), IsOk());
-  ASSERT_THAT(models.Add(MakePipeline(MakeFakeModel({.name = "other"}))),
-              IsOk());
-  EXPECT_THAT(models.Add(MakePipeline(MakeFakeModel({.name = "other"}))),
-              StatusIs(absl::StatusCode::kAlreadyExists));
-  EXPECT_EQ((*models.Find(""))->info().name, "fake");
-  EXPECT_EQ((*models.Find("other"))->info().name, "other");
-  EXPECT_THAT(models.Find("x"),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("fake, other")));
+TEST_F(ModelPipelineTest, KnownAndNewInputsComeBackInOrder) {
+  EmbeddingCache cache(1 << 20, registry_);
+  pipeline_ = std::make_unique<ModelPipeline>(
+      MakeFakeModel(), Decode, PipelineLimits{}, BatcherOptions{}, cpu_stage_,
+      clock_, registry_, PipelineCache{&cache, "scope"});
+  EXPECT_THAT(Run({Text("b", 0)}), IsOk());
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto mixed, Run({Text("a", 0), Text("b", 1), Picture("P", 2)}));
+  pipeline_ = MakePipeline(MakeFakeModel());
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto computed, Run({Text("a", 0), Text("b", 1), Picture("P", 2)}));
+  for (size_t i = 0; i < computed.size(); ++i) {
+    EXPECT_EQ(mixed[i].embedding, computed[i].embedding) << i;
+  }
+}
+
+TEST_F(ModelPipelineTest, WaitingBytesAreBounded) {
+  pipeline_ = std::make_unique<ModelPipeline>(
+      MakeFakeModel(), Decode, PipelineLimits{.queue_bytes_max = 10},
+      BatcherOptions{}, cpu_stage_, clock_, registry_);
+  const auto first = Start({Picture("P1234567", 0)});
+  const auto refused = Start({Text("abc", 0)});
+  ASSERT_EQ(refused->size(), 1u);
+  EXPECT_THAT(refused->front(), StatusIs(absl::StatusCode::kResourceExhausted,
+                                         HasSubstr("allowed 10 bytes")));
+  // A stream's input waits, and its reader with it.
+  std::vector<std::string> events;
+  pipeline_->VectorizeWhenRoom(
+      {Modality::kText, "abc", "input.text"}, {},
+      [&] { events.push_back("admitted"); },
+      [&](Result result) {
+        events.push_back(result.ok() ? "done" : "failed");
+      });
+  EXPECT_THAT(registry_.TextExposition(),
+              HasSubstr("diptych_inference_queue_bytes{model=\"fake\"} 8"));
+  RunAll();
+  EXPECT_THAT(events, ElementsAre("admitted", "done"));
+  EXPECT_THAT(first->front(), IsOk());
+  EXPECT_THAT(registry_.TextExposition(),
+              HasSubstr("diptych_inference_queue_bytes{model=\"fake\"} 0"));
+}
+
+TEST_F(ModelPipelineTest, WarmUpRunsBothTowers) {
+  EXPECT_THAT(pipeline_->WarmUp(), IsOk());
 }
 
 }  // namespace

@@ -8,8 +8,55 @@
 
 namespace diptych::inference {
 
+ModelSet::ModelSet() : destroyer_([this] { DestroyRetired(); }) {}
+
+ModelSet::~ModelSet() {
+  {
+    Pipelines last;
+    absl::MutexLock lock(&mutex_);
+    last.swap(pipelines_);
+  }
+  {
+    absl::MutexLock lock(&retired_mutex_);
+    ending_ = true;
+  }
+  destroyer_.join();
+}
+
+std::shared_ptr<ModelPipeline> ModelSet::Share(
+    std::unique_ptr<ModelPipeline> pipeline) {
+  {
+    absl::MutexLock lock(&retired_mutex_);
+    ++alive_;
+  }
+  return std::shared_ptr<ModelPipeline>(
+      pipeline.release(), [this](ModelPipeline* last) { Retire(last); });
+}
+
+void ModelSet::Retire(ModelPipeline* pipeline) {
+  absl::MutexLock lock(&retired_mutex_);
+  retired_.emplace_back(pipeline);
+}
+
+void ModelSet::DestroyRetired() {
+  const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(retired_mutex_) {
+    return !retired_.empty() || (ending_ && alive_ == 0);
+  };
+  while (true) {
+    std::vector<std::unique_ptr<ModelPipeline>> retired;
+    {
+      absl::MutexLock lock(&retired_mutex_, absl::Condition(&due));
+      if (retired_.empty()) return;
+      retired.swap(retired_);
+      alive_ -= static_cast<int>(retired.size());
+    }
+  }
+}
+
 absl::Status ModelSet::Add(std::unique_ptr<ModelPipeline> pipeline) {
-  const absl::string_view name = pipeline->info().name;
+  const std::string name = pipeline->info().name;
+  std::shared_ptr<ModelPipeline> shared = Share(std::move(pipeline));
+  absl::MutexLock lock(&mutex_);
   for (const auto& other : pipelines_) {
     if (other->info().name == name) {
       return ResourceExists(
@@ -18,13 +65,24 @@ absl::Status ModelSet::Add(std::unique_ptr<ModelPipeline> pipeline) {
                        name));
     }
   }
-  pipelines_.push_back(std::move(pipeline));
+  pipelines_.push_back(std::move(shared));
   return absl::OkStatus();
 }
 
-absl::StatusOr<ModelPipeline*> ModelSet::Find(absl::string_view name) const {
+void ModelSet::Replace(std::vector<std::unique_ptr<ModelPipeline>> pipelines) {
+  Pipelines shared;
+  for (auto& pipeline : pipelines) {
+    shared.push_back(Share(std::move(pipeline)));
+  }
+  absl::MutexLock lock(&mutex_);
+  pipelines_.swap(shared);
+}
+
+absl::StatusOr<std::shared_ptr<ModelPipeline>> ModelSet::Find(
+    absl::string_view name) const {
+  absl::MutexLock lock(&mutex_);
   for (const auto& pipeline : pipelines_) {
-    if (name.empty() || pipeline->info().name == name) return pipeline.get();
+    if (name.empty() || pipeline->info().name == name) return pipeline;
   }
   const std::string names = absl::StrJoin(
       pipelines_, ", ", [](std::string* out, const auto& pipeline) {
@@ -34,6 +92,11 @@ absl::StatusOr<ModelPipeline*> ModelSet::Find(absl::string_view name) const {
       "model", name,
       absl::StrCat("no such model; the models are ", names,
                    "; an empty name gives the first; given: ", name));
+}
+
+ModelSet::Pipelines ModelSet::all() const {
+  absl::MutexLock lock(&mutex_);
+  return pipelines_;
 }
 
 }  // namespace diptych::inference

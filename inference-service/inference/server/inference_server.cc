@@ -1,6 +1,7 @@
 #include "inference/server/inference_server.h"
 
 #include <algorithm>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <utility>
@@ -43,6 +44,7 @@ PipelineLimits MakePipelineLimits(const InferenceServerOptions& options) {
   // accepted.
   limits.inputs_max = std::min(limits.inputs_max, options.queue_max / 2);
   limits.image_bytes_max = ImageLimits().bytes_max;
+  limits.queue_bytes_max = options.queue_bytes_max;
   return limits;
 }
 
@@ -50,13 +52,14 @@ PipelineLimits MakePipelineLimits(const InferenceServerOptions& options) {
 
 absl::StatusOr<std::unique_ptr<InferenceServer>> InferenceServer::Start(
     const InferenceServerOptions& options, const ModelLoader& load_model) {
-  std::unique_ptr<InferenceServer> server(new InferenceServer);
-  DIPTYCH_RETURN_IF_ERROR(server->StartServing(options, load_model));
+  std::unique_ptr<InferenceServer> server(
+      new InferenceServer(options, load_model));
+  DIPTYCH_RETURN_IF_ERROR(server->StartServing());
   return server;
 }
 
-absl::Status InferenceServer::StartServing(
-    const InferenceServerOptions& options, const ModelLoader& load_model) {
+absl::Status InferenceServer::StartServing() {
+  const InferenceServerOptions& options = options_;
   DIPTYCH_RETURN_IF_ERROR(options.Validate());
   DIPTYCH_ASSIGN_OR_RETURN(const std::vector<ModelSource> sources,
                            options.ModelSources());
@@ -74,7 +77,11 @@ absl::Status InferenceServer::StartServing(
       static_cast<int>(sources.size()) * options.queue_max + kCpuQueueSpare;
   cpu_threads_ = std::make_unique<ThreadPool>(pool);
   cpu_stage_ = std::make_unique<PriorityExecutor>(*cpu_threads_);
-  DIPTYCH_RETURN_IF_ERROR(LoadModels(options, sources, load_model));
+  if (options.cache_bytes > 0) {
+    cache_ = std::make_unique<EmbeddingCache>(options.cache_bytes, metrics_);
+  }
+  DIPTYCH_ASSIGN_OR_RETURN(auto pipelines, LoadModels());
+  models_.Replace(std::move(pipelines));
   loaded_ = true;
 
   GrpcServerOptions grpc;
@@ -95,24 +102,32 @@ absl::Status InferenceServer::StartServing(
   return absl::OkStatus();
 }
 
-absl::Status InferenceServer::LoadModels(
-    const InferenceServerOptions& options,
-    const std::vector<ModelSource>& sources, const ModelLoader& load_model) {
+absl::StatusOr<std::vector<std::unique_ptr<ModelPipeline>>>
+InferenceServer::LoadModels() {
+  DIPTYCH_ASSIGN_OR_RETURN(const std::vector<ModelSource> sources,
+                           options_.ModelSources());
   const DecodeOptions decode_options = {.exif_orientation =
-                                            options.exif_orientation};
+                                            options_.exif_orientation};
   const ImageDecoder decode = [decode_options](absl::string_view bytes) {
     return DecodeImage(bytes, {}, decode_options);
   };
+  std::vector<std::unique_ptr<ModelPipeline>> pipelines;
   for (const ModelSource& source : sources) {
     const absl::Time begin = absl::Now();
-    absl::StatusOr<Model> model = load_model(source, options);
+    absl::StatusOr<Model> model = load_model_(source, options_);
     if (!model.ok()) {
       return Annotate(model.status(),
                       absl::StrCat("cannot load model ", source.name));
     }
+    const ModelInfo& info = model->info();
+    PipelineCache cache = {
+        cache_.get(),
+        absl::StrCat(info.name, " ", info.fingerprint, " ", info.dtype, " ",
+                     options_.exif_orientation, " ", models_loaded_++)};
     auto pipeline = std::make_unique<ModelPipeline>(
-        *std::move(model), decode, MakePipelineLimits(options),
-        MakeBatcherOptions(options), *cpu_stage_, Clock::System(), metrics_);
+        *std::move(model), decode, MakePipelineLimits(options_),
+        MakeBatcherOptions(options_), *cpu_stage_, Clock::System(), metrics_,
+        std::move(cache));
     if (const absl::Status warm = pipeline->WarmUp(); !warm.ok()) {
       return Annotate(warm, absl::StrCat("cannot run model ", source.name,
                                          " from ", source.directory));
@@ -122,8 +137,15 @@ absl::Status InferenceServer::LoadModels(
             {{"name", source.name},
              {"directory", source.directory},
              {"seconds", absl::ToDoubleSeconds(absl::Now() - begin)}});
-    DIPTYCH_RETURN_IF_ERROR(models_.Add(std::move(pipeline)));
+    pipelines.push_back(std::move(pipeline));
   }
+  return pipelines;
+}
+
+absl::Status InferenceServer::Reload() {
+  DIPTYCH_ASSIGN_OR_RETURN(auto pipelines, LoadModels());
+  models_.Replace(std::move(pipelines));
+  LogModels();
   return absl::OkStatus();
 }
 
@@ -161,7 +183,7 @@ int RunInferenceServer(int argc, const char* const* argv,
     return *exit_status;
   }
   // Before any thread is made, so that all threads leave the signals to Wait.
-  StopSignals signals;
+  StopSignals signals(/*reload=*/true);
   if (const absl::Status status = SetLogLevel(options.server.log_level);
       !status.ok()) {
     LogError("cannot start", {{"reason", std::string(status.message())}});
@@ -178,7 +200,15 @@ int RunInferenceServer(int argc, const char* const* argv,
              {{"reason", std::string(server.status().message())}});
     return 1;
   }
-  const int signal = signals.Wait();
+  int signal = signals.Wait();
+  while (signal == SIGHUP) {
+    LogInfo("reloading the models");
+    if (const absl::Status reloaded = (*server)->Reload(); !reloaded.ok()) {
+      LogError("cannot reload; the models stay as they are",
+               {{"reason", std::string(reloaded.message())}});
+    }
+    signal = signals.Wait();
+  }
   LogInfo("stopping", {{"signal", signal}});
   (*server)->Stop();
   LogInfo("stopped");

@@ -1,11 +1,13 @@
 // The whole server in one process, with the fake model and a real client.
 #include "inference/server/inference_server.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/rpc/status_conversion.h"
@@ -48,6 +50,78 @@ std::string GoldenPicture() {
                          "inference-service/models/demo/golden/img00.png",
                      std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// How many dimensions the model "a" has now; 0 when the request fails.
+int DimensionOf(v1::InferenceService::Stub& stub) {
+  v1::VectorizeRequest request;
+  request.set_model("a");
+  request.add_inputs()->set_text("a red circle");
+  v1::VectorizeResponse response;
+  grpc::ClientContext context;
+  if (!stub.Vectorize(&context, request, &response).ok()) return 0;
+  return response.embeddings(0).values_size();
+}
+
+TEST(InferenceServerTest, ReloadDropsNoRequestAndKeepsTheOldModelWhenItFails) {
+  std::atomic<int> dimension{32};
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto server,
+      InferenceServer::Start(
+          Options(),
+          [&](const ModelSource& source,
+              const InferenceServerOptions&) -> absl::StatusOr<Model> {
+            if (dimension == 0) return absl::NotFoundError("no weights");
+            return MakeFakeModel({.name = source.name, .dimension = dimension});
+          }));
+  const auto stub = v1::InferenceService::NewStub(grpc::CreateChannel(
+      server->address(), grpc::InsecureChannelCredentials()));
+  EXPECT_EQ(DimensionOf(*stub), 32);
+
+  std::atomic<bool> stop{false};
+  std::atomic<int> requests{0};
+  std::atomic<int> failed{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      while (!stop) {
+        if (DimensionOf(*stub) == 0) ++failed;
+        ++requests;
+      }
+    });
+  }
+  const auto await_requests = [&] {
+    for (const int until = requests + 20; requests < until;) {
+      std::this_thread::yield();
+    }
+  };
+  for (const int next : {48, 64, 48}) {
+    dimension = next;
+    await_requests();
+    EXPECT_THAT(server->Reload(), IsOk());
+    // Also what the old model had in the cache is computed anew.
+    EXPECT_EQ(DimensionOf(*stub), next);
+  }
+  dimension = 0;
+  EXPECT_THAT(server->Reload(),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("cannot load model a: no weights")));
+  await_requests();
+  EXPECT_EQ(DimensionOf(*stub), 48);
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
+}
+
+TEST(InferenceServerTest, WhatIsSentAgainComesFromTheCache) {
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto server,
+                               InferenceServer::Start(Options(), LoadFake));
+  const auto stub = v1::InferenceService::NewStub(grpc::CreateChannel(
+      server->address(), grpc::InsecureChannelCredentials()));
+  for (int i = 0; i < 3; ++i) EXPECT_GT(DimensionOf(*stub), 0);
+  httplib::Client http("127.0.0.1", server->http_port());
+  EXPECT_THAT(http.Get("/metrics")->body,
+              HasSubstr("diptych_inference_cache_hits_total{model=\"a\"} 2"));
 }
 
 TEST(InferenceServerTest, ServesPicturesAndTextsOfSeveralModels) {

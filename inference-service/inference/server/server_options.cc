@@ -20,6 +20,8 @@ constexpr int kThreadsMax = 1024;
 constexpr double kDelayMillisecondsMax = 1000;
 constexpr int kQueueMin = 2;
 constexpr int kQueueMax = 1'000'000;
+constexpr uint64_t kQueueBytesMin = uint64_t{1} << 20;
+constexpr uint64_t kBytesMax = uint64_t{1} << 50;
 
 absl::StatusOr<ModelSource> ParseModel(const std::string& value) {
   const size_t equals = value.find('=');
@@ -72,6 +74,9 @@ absl::Status InferenceServerOptions::Validate() const {
   CheckRange("--batch-delay-ms", batch_delay_milliseconds, 0.0,
              kDelayMillisecondsMax, violations);
   CheckRange("--queue-max", queue_max, kQueueMin, kQueueMax, violations);
+  CheckRange("--queue-bytes", queue_bytes_max, kQueueBytesMin, kBytesMax,
+             violations);
+  CheckRange("--cache-bytes", cache_bytes, uint64_t{0}, kBytesMax, violations);
   return violations.ToStatus();
 }
 
@@ -128,6 +133,17 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
                  "Inputs that may wait for one model; bulk work takes at most "
                  "half")
       ->envname("DIPTYCH_QUEUE_MAX")
+      ->capture_default_str();
+  app.add_option("--queue-bytes", options.queue_bytes_max,
+                 "Bytes of the inputs that may wait for one model, e.g. 512MB")
+      ->envname("DIPTYCH_QUEUE_BYTES")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_option("--cache-bytes", options.cache_bytes,
+                 "Memory for embeddings of what may be sent again, e.g. 256MB; "
+                 "0: none")
+      ->envname("DIPTYCH_CACHE_BYTES")
+      ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   app.add_flag("--exif-orientation", options.exif_orientation,
                "Turn pictures as their EXIF orientation says; models were "

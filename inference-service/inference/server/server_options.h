@@ -3,6 +3,7 @@
 // Concurrency: value types; parsed at the start of main.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,10 @@ struct InferenceServerOptions {
   int batch_max = 64;
   double batch_delay_milliseconds = 3;
   int queue_max = 1024;
+  // Of the inputs that wait for one model.
+  uint64_t queue_bytes_max = uint64_t{512} << 20;
+  // Of the embeddings that are kept for what is sent again; 0: none.
+  uint64_t cache_bytes = uint64_t{256} << 20;
   // Pictures are turned as their EXIF orientation says.
   bool exif_orientation = false;
 

@@ -29,6 +29,7 @@ grpc::ServerUnaryReactor* InferenceServiceImpl::Vectorize(
         const auto priority =
             ToPriority(request->priority(), Priority::kInteractive);
         if (!priority.ok()) return std::move(done)(priority.status());
+        // The pipeline lives as long as a request of it.
         ModelPipeline& model = **pipeline;
         model.Vectorize(
             ToPipelineInputs(*request), *priority, call,
@@ -56,8 +57,9 @@ grpc::ServerUnaryReactor* InferenceServiceImpl::ListModels(
   return StartUnaryCall(
       context, {.metrics = &list_models_metrics_},
       [this, response](const CallContext&, UnaryCallDone done) {
-        for (const auto& pipeline : models_.all()) {
-          FillModel(pipeline->info(), pipeline == models_.all().front(),
+        const ModelSet::Pipelines all = models_.all();
+        for (const auto& pipeline : all) {
+          FillModel(pipeline->info(), pipeline == all.front(),
                     *response->add_models());
         }
         std::move(done)(absl::OkStatus());
@@ -72,7 +74,7 @@ grpc::ServerUnaryReactor* InferenceServiceImpl::GetModel(
       [this, request, response](const CallContext&, UnaryCallDone done) {
         const auto pipeline = models_.Find(request->name());
         if (!pipeline.ok()) return std::move(done)(pipeline.status());
-        FillModel((*pipeline)->info(), *pipeline == models_.all().front().get(),
+        FillModel((*pipeline)->info(), *pipeline == models_.all().front(),
                   *response->mutable_model());
         FillLimits(**pipeline, limits_, *response->mutable_limits());
         std::move(done)(absl::OkStatus());

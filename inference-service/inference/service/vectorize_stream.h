@@ -67,7 +67,7 @@ class VectorizeStream final
   // gRPC's while a read is outstanding.
   v1::VectorizeStreamRequest request_;
   // Null until the first message. Used by OnReadDone only.
-  ModelPipeline* pipeline_ = nullptr;
+  std::shared_ptr<ModelPipeline> pipeline_;
 
   absl::Mutex mutex_;
   // Answers to write; the first is gRPC's while a write is outstanding.
