@@ -3,7 +3,9 @@
 #   diptych_cc_library(NAME storage_index SRCS a.cc HDRS a.h DEPS diptych::storage_types PRIVATE_LINKS hnswlib)
 #     -> target diptych_storage_index, used by its alias diptych::storage_index.
 #   diptych_cc_binary(NAME storage-server SRCS main.cc DEPS ...)
-#   diptych_cc_test(NAME storage_index_test SRCS flat_index_test.cc DEPS ... [ENVIRONMENT A=b] [LABELS slow])
+#   diptych_cc_test(NAME storage_index_test SRCS flat_index_test.cc DEPS ... [ENVIRONMENT A=b] [LABELS slow]
+#                   [SINGLE_THREADED])
+#     SINGLE_THREADED: the test starts no thread, so ThreadSanitizer has nothing to find in it and leaves it out.
 #
 # A library's include root is its service's folder ("storage/index/x.h", "inference/text/x.h") or, for common/, the
 # repository's root ("common/status/x.h"), so no target can reach into the other service.
@@ -64,8 +66,8 @@ function(diptych_cc_binary)
 endfunction()
 
 function(diptych_cc_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SRCS;DEPS;ENVIRONMENT;LABELS" ${ARGN})
-  if(NOT DIPTYCH_TESTS)
+  cmake_parse_arguments(ARG "SINGLE_THREADED" "NAME;TIMEOUT" "SRCS;DEPS;ENVIRONMENT;LABELS" ${ARGN})
+  if(NOT DIPTYCH_TESTS OR (ARG_SINGLE_THREADED AND DIPTYCH_SANITIZE STREQUAL "thread"))
     return()
   endif()
   _diptych_include_root(root)

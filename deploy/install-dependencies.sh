@@ -38,7 +38,8 @@ runtime_packages_storage=(
   ca-certificates
   libabsl20220623 libgrpc++1.51 libprotobuf32
   libcpp-httplib0.11 libprometheus-cpp-core1.0 libspdlog1.10
-  libcurl4 libicu72 liblmdb0 libre2-9 libroaring0 libssl3 libxxhash0 libzstd1 zlib1g
+  libcurl4 libicu72 libjpeg62-turbo liblmdb0 libpng16-16 libre2-9 libroaring0 libssl3
+  libwebp7 libxxhash0 libzstd1 zlib1g
 )
 runtime_packages_inference=(
   ca-certificates

@@ -8,6 +8,7 @@
 // takes them apart in order.
 #include <algorithm>
 #include <atomic>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,12 +28,14 @@
 #include "common/rpc/signals.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/engine/data_directory_check.h"
 #include "storage/engine/local_engine.h"
 #include "storage/inference_client/grpc_vectorizer.h"
 #include "storage/service/admin_service.h"
 #include "storage/service/collection_service.h"
 #include "storage/service/object_service.h"
 #include "storage/service/search_service.h"
+#include "storage/thumbnail/thumbnail_maker.h"
 #include "storage/uri/allowed_uri_loader.h"
 
 namespace diptych::storage {
@@ -45,11 +48,15 @@ constexpr int kWaitingThreads = 16;
 struct StorageServerOptions {
   ServerFlags server;
   std::string data;
+  std::string check;
+  std::string snapshots;
+  bool allow_reset = false;
   std::string inference;
   std::string uri_file_root;
   std::vector<std::string> uri_https_hosts;
   int uri_timeout_seconds = 10;
   int uri_threads = 8;
+  int thumbnail_cache_mib = 64;
   int read_threads =
       std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   int index_threads = 1;
@@ -69,6 +76,11 @@ struct StorageServerOptions {
     check_range("--index-threads", index_threads, 1024);
     check_range("--uri-timeout-seconds", uri_timeout_seconds, 3600);
     check_range("--uri-threads", uri_threads, 1024);
+    if (thumbnail_cache_mib < 0 || thumbnail_cache_mib > 1'000'000) {
+      violations.Add(
+          "--thumbnail-cache-mib",
+          absl::StrCat("is ", thumbnail_cache_mib, "; give 0 to 1000000"));
+    }
     check_range("--queue-max", queue_max, 1'000'000);
     check_range("--import-streams-max", import_streams_max, 10'000);
     check_range("--import-mebibytes-max", import_mebibytes_max, 1'000'000);
@@ -82,10 +94,22 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
   options.server.listen = "127.0.0.1:50052";
   options.server.http_listen = "127.0.0.1:8000";
   AddServerFlags(app, options.server);
-  app.add_option("--data", options.data,
-                 "Directory that holds everything; made when it is missing")
-      ->envname("DIPTYCH_DATA")
-      ->required();
+  CLI::Option* data =
+      app.add_option("--data", options.data,
+                     "Directory that holds everything; made when it is missing")
+          ->envname("DIPTYCH_DATA")
+          ->required();
+  app.add_option("--check", options.check,
+                 "Instead of serving: read a whole data directory or snapshot, "
+                 "say what is wrong with it, and end with 0 or 1")
+      ->each([data](const std::string&) { data->required(false); });
+  app.add_option("--snapshots", options.snapshots,
+                 "Directory below which CreateSnapshot may write; without it "
+                 "there are no snapshots")
+      ->envname("DIPTYCH_SNAPSHOTS");
+  app.add_flag("--allow-reset", options.allow_reset,
+               "Let AdminService.Reset delete everything")
+      ->envname("DIPTYCH_ALLOW_RESET");
   app.add_option("--inference", options.inference,
                  "gRPC target of the inference service, as "
                  "dns:///inference:50051; without it callers bring vectors")
@@ -107,6 +131,11 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
   app.add_option("--uri-threads", options.uri_threads,
                  "Images that are loaded from URIs at the same time")
       ->envname("DIPTYCH_URI_THREADS")
+      ->capture_default_str();
+  app.add_option("--thumbnail-cache-mib", options.thumbnail_cache_mib,
+                 "Main memory for thumbnails that were made, in MiB; 0: each "
+                 "is made anew")
+      ->envname("DIPTYCH_THUMBNAIL_CACHE_MIB")
       ->capture_default_str();
   app.add_option("--read-threads", options.read_threads,
                  "Threads that search and read")
@@ -134,6 +163,23 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
                  "or away before objects fail")
       ->envname("DIPTYCH_IMPORT_PATIENCE_SECONDS")
       ->capture_default_str();
+}
+
+// Prints what is wrong with a data directory. True: nothing.
+absl::StatusOr<bool> Check(const std::string& directory) {
+  DIPTYCH_ASSIGN_OR_RETURN(const DirectoryCheck check,
+                           CheckDataDirectory(directory));
+  for (const DirectoryFinding& finding : check.findings) {
+    std::cout << finding.where << ": " << finding.what << "\n";
+  }
+  std::cout << "collections " << check.collections << ", objects "
+            << check.objects << ", vectors " << check.vectors << ", images "
+            << check.images << ": "
+            << (check.findings.empty()
+                    ? "nothing is wrong"
+                    : absl::StrCat("findings ", check.findings.size()))
+            << std::endl;
+  return check.findings.empty();
 }
 
 // Null where the operator allows no URI.
@@ -188,6 +234,7 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   engine_options.bulk_vectorizer.patience =
       absl::Seconds(options.import_patience_seconds);
   engine_options.data_directory = options.data;
+  engine_options.snapshot_directory = options.snapshots;
   engine_options.vectorizer = vectorizer.get();
   engine_options.uri_loader = uri_loader.get();
   engine_options.index_threads = static_cast<size_t>(options.index_threads);
@@ -206,9 +253,16 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   MeasuredExecutor vectorized_writes(
       "vectorized_writes", *vectorized_write_pool, Clock::System(), metrics);
   MeasuredExecutor imports("imports", *import_pool, Clock::System(), metrics);
+  ThumbnailMakerOptions thumbnail_options;
+  thumbnail_options.limits.image_bytes_max = engine->limits().image_bytes_max;
+  thumbnail_options.cache_bytes_max =
+      static_cast<size_t>(options.thumbnail_cache_mib) << 20;
+  thumbnail_options.decodes_max = options.read_threads;
+  ThumbnailMaker thumbnails(thumbnail_options, Clock::System(), metrics);
   const ServiceEnvironment environment{
       *engine, vectorizer.get(),  reads,   vectorized_reads,
-      writes,  vectorized_writes, imports, metrics};
+      writes,  vectorized_writes, imports, metrics,
+      &thumbnails};
   GrpcServerOptions server_options;
   server_options.listen_address = options.server.listen;
   server_options.drain_delay = absl::Seconds(options.server.drain_seconds);
@@ -225,9 +279,12 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
                     .message_bytes_max = server_options.message_bytes_max,
                     .start_time = start_time,
                     .inference_address = options.inference,
-                    .inference_reachable = [&vectorizer] {
-                      return vectorizer != nullptr && vectorizer->reachable();
-                    }});
+                    .inference_reachable =
+                        [&vectorizer] {
+                          return vectorizer != nullptr &&
+                                 vectorizer->reachable();
+                        },
+                    .reset_allowed = options.allow_reset});
   std::atomic<bool> ready{false};
   std::unique_ptr<HttpServer> http;
   if (!options.server.http_listen.empty()) {
@@ -278,6 +335,12 @@ int main(int argc, char** argv) {
     return *exit_status;
   absl::Status status = options.Validate();
   if (status.ok()) status = diptych::SetLogLevel(options.server.log_level);
+  if (status.ok() && !options.check.empty()) {
+    const auto whole = diptych::storage::Check(options.check);
+    if (whole.ok()) return *whole ? 0 : 1;
+    diptych::LogError("cannot check", {{"status", whole.status()}});
+    return 1;
+  }
   if (status.ok()) status = diptych::storage::Serve(options, signals);
   if (!status.ok()) diptych::LogError("cannot serve", {{"status", status}});
   return status.ok() ? 0 : 1;

@@ -53,6 +53,7 @@ FOLDERS = (
         (
             "storage-service/storage/engine",
             "storage-service/storage/filter",
+            "storage-service/storage/thumbnail",
             "storage-service/storage/types",
             "common",
         ),
@@ -67,6 +68,11 @@ FOLDERS = (
         "storage-service/storage/uri",
         ("storage-service/storage/engine", "storage-service/storage/types", "common"),
         "implements the engine's UriLoader; what is made of the bytes is not its business",
+    ),
+    Folder(
+        "storage-service/storage/thumbnail",
+        ("common",),
+        "makes small pictures of bytes; whose they are is not its business",
     ),
     Folder("storage-service/main.cc", ("storage-service", "common"), "the one file that knows every concrete class"),
     Folder("inference-service/inference/types", ("common",), "plain values that every layer above speaks"),
@@ -214,19 +220,19 @@ LIBRARIES = (
     Library(
         "libjpeg",
         re.compile(r"^(jpeglib|jerror|turbojpeg)\.h$"),
-        ("inference-service/inference/image",),
+        ("inference-service/inference/image", "storage-service/storage/thumbnail"),
         "its errors are long jumps",
     ),
     Library(
         "libpng",
         re.compile(r"^png\.h$"),
-        ("inference-service/inference/image",),
+        ("inference-service/inference/image", "storage-service/storage/thumbnail"),
         "its errors are long jumps",
     ),
     Library(
         "the image codecs",
         re.compile(r"^(webp/.*|tiffio\.h|gif_lib\.h)$"),
-        ("inference-service/inference/image",),
+        ("inference-service/inference/image", "storage-service/storage/thumbnail"),
         "what they make of a picture must be what Pillow makes of it, which one folder sees to",
     ),
     Library(

@@ -11,9 +11,6 @@ import unittest
 from python_stubs import Failure, PythonStubs, Unavailable
 from services import Services, admin_flags
 
-# RPCs that answer UNIMPLEMENTED so far; their tests, here and with grpcurl, tell what they have to do.
-NOT_YET = {"CompactCollection", "CreateSnapshot", "Flush", "ImportObjects", "ListSnapshots", "Reset", "RestoreSnapshot"}
-
 SKIPPED = 77
 DEADLINE = 30
 
@@ -53,18 +50,8 @@ class RpcCase(unittest.TestCase):
         cls.search = context.stubs.stub("diptych.storage.v1.SearchService", cls.storage)
         cls.admin = context.stubs.stub("diptych.storage.v1.AdminService", cls.storage)
 
-    def needs(self, *methods):
-        """Skips a test of what is not there yet."""
-        if NOT_YET & set(methods):
-            self.skipTest(f"UNIMPLEMENTED: {', '.join(methods)}")
-
     def call(self, method, request):
-        try:
-            return method(request, timeout=DEADLINE)
-        except context.stubs.grpc.RpcError as error:
-            if error.code().name == "UNIMPLEMENTED":
-                self.skipTest(error.details())
-            raise
+        return method(request, timeout=DEADLINE)
 
     def failure(self, method, request):
         """The error that the call must end with."""

@@ -78,6 +78,9 @@ class Model {
   std::string Judge(const v1::DeleteObjectsRequest& request,
                     const Answer<v1::DeleteObjectsResponse>& answer);
 
+  std::string Judge(const Import& import,
+                    const Answer<std::vector<v1::ImportObjectsResponse>>&);
+
   std::string Judge(const v1::GetObjectsRequest& request,
                     const Answer<v1::GetObjectsResponse>& answer);
   std::string Judge(const v1::ListObjectsRequest& first_page,

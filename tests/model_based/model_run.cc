@@ -81,6 +81,26 @@ class ModelRun::Server final : public StorageServicesTest {
     return Send(*search_, &Searches::BatchQuery, request);
   }
 
+  absl::StatusOr<std::vector<v1::ImportObjectsResponse>> Answer(
+      const Import& import) {
+    grpc::ClientContext context;
+    const auto stream = objects_->ImportObjects(&context);
+    v1::ImportObjectsRequest request;
+    *request.mutable_header() = import.header;
+    bool open = stream->Write(request);
+    for (const v1::ImportChunk& chunk : import.chunks) {
+      *request.mutable_chunk() = chunk;
+      open = open && stream->Write(request);
+    }
+    stream->WritesDone();
+    std::vector<v1::ImportObjectsResponse> responses;
+    v1::ImportObjectsResponse response;
+    while (stream->Read(&response)) responses.push_back(response);
+    const grpc::Status status = stream->Finish();
+    if (!status.ok()) return FromGrpcStatus(status);
+    return responses;
+  }
+
   template <typename Response, typename Request>
   absl::StatusOr<std::vector<Response>> AllPages(Request request,
                                                  bool restart_between) {

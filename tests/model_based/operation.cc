@@ -19,6 +19,12 @@ struct TextWriter {
         request.restart_between ? "(restart after the first page) " : "",
         Filtered(request.first_page));
   }
+  std::string operator()(const Import& import) const {
+    std::string text = Plain(import.header);
+    for (const v1::ImportChunk& chunk : import.chunks)
+      absl::StrAppend(&text, " ", Plain(chunk));
+    return text;
+  }
   template <typename Request>
   std::string operator()(const Request& request) const {
     if constexpr (std::is_same_v<Request, v1::DeleteObjectsRequest> ||

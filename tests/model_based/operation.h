@@ -6,7 +6,9 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <variant>
+#include <vector>
 
 #include "diptych/storage/v1/collection_service.grpc.pb.h"
 #include "diptych/storage/v1/object_service.grpc.pb.h"
@@ -28,6 +30,12 @@ struct ListAllCollections {
   v1::ListCollectionsRequest first_page;
 };
 
+// A whole import stream: all chunks are sent before an answer is looked at.
+struct Import {
+  v1::ImportHeader header;
+  std::vector<v1::ImportChunk> chunks;
+};
+
 struct Operation {
   std::variant<Restart, v1::CreateCollectionRequest, v1::GetCollectionRequest,
                ListAllCollections, v1::UpdateCollectionRequest,
@@ -35,7 +43,7 @@ struct Operation {
                v1::InsertObjectsRequest, v1::UpsertObjectsRequest,
                v1::UpdateObjectsRequest, v1::DeleteObjectsRequest,
                v1::GetObjectsRequest, ListAllObjects, v1::CountObjectsRequest,
-               v1::QueryRequest, v1::BatchQueryRequest>
+               v1::QueryRequest, v1::BatchQueryRequest, Import>
       request;
   // A filter lies in the request as a tree and as text, which mean the same.
   // Only one of them is sent: the text, or the tree.

@@ -37,6 +37,8 @@ Operation RandomOperations::Next() {
     operation.request = request;
   } else if (dice < 140) {
     operation.request = Write<v1::InsertObjectsRequest>();
+  } else if (dice < 160) {
+    operation.request = ImportSome();
   } else if (dice < 300) {
     operation.request = Write<v1::UpsertObjectsRequest>();
   } else if (dice < 390) {

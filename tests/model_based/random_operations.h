@@ -38,6 +38,7 @@ class RandomOperations {
   v1::Object Object();
   template <typename Request>
   Request Write();
+  Import ImportSome();
   v1::DeleteObjectsRequest Delete();
   v1::GetObjectsRequest Get();
   ListAllObjects List();

@@ -127,6 +127,21 @@ template v1::InsertObjectsRequest RandomOperations::Write();
 template v1::UpsertObjectsRequest RandomOperations::Write();
 template v1::UpdateObjectsRequest RandomOperations::Write();
 
+Import RandomOperations::ImportSome() {
+  Import import;
+  import.header.set_mode(static_cast<v1::ImportMode>(Below(3)));
+  const int64_t first = 1 + static_cast<int64_t>(Below(3));
+  for (size_t count = 1 + Below(3); count > 0; --count) {
+    const auto write = Write<v1::UpsertObjectsRequest>();
+    if (import.chunks.empty()) import.header.set_collection(write.collection());
+    v1::ImportChunk& chunk = import.chunks.emplace_back();
+    chunk.set_sequence_number(first +
+                              static_cast<int64_t>(import.chunks.size()) - 1);
+    *chunk.mutable_objects() = write.objects();
+  }
+  return import;
+}
+
 template <typename Request>
 void RandomOperations::AddFilter(Request& request) {
   if (Chance(0.5)) return;

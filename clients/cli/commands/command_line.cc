@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/commands/admin_commands.h"
 #include "cli/commands/collection_commands.h"
 #include "cli/commands/command_context.h"
 #include "cli/commands/import_command.h"
@@ -68,6 +69,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddObjectCommands(app, context);
   AddInferenceCommands(app, context);
   AddServerCommands(app, context);
+  AddAdminCommands(app, context);
   AllowGlobalOptionsEverywhere(app);
   app.require_subcommand(1);
   try {

@@ -146,7 +146,7 @@ TEST_F(CommandLineTest, SecondImportSendsOnlyWhatIsNewOrChanged) {
   EXPECT_EQ(Import(), 0);
   EXPECT_EQ(Out()["imported"], 2);
   EXPECT_EQ(Out()["unchanged"], 1);
-  EXPECT_EQ(server_.upserted(), 4);
+  EXPECT_EQ(server_.received(), 4);
   EXPECT_EQ(Import({"--no-resume"}), 0);
   EXPECT_EQ(Out()["imported"], 3);
 }
@@ -179,7 +179,7 @@ TEST_F(CommandLineTest, BrokenFilesAreSkippedNamedAndTriedAgainNextTime) {
 
 TEST_F(CommandLineTest, BusyServerIsAskedAgain) {
   Add("a.txt", "one");
-  server_.AnswerUpserts(
+  server_.AnswerChunks(
       {WithRetryAfter(absl::ResourceExhaustedError("queue is full"),
                       absl::Seconds(90)),
        absl::UnavailableError("inference service is down")});
@@ -191,7 +191,7 @@ TEST_F(CommandLineTest, BusyServerIsAskedAgain) {
 
 TEST_F(CommandLineTest, FailedImportSaysHowToGoOnAndPrintsNoResult) {
   Add("a.txt", "one");
-  server_.AnswerUpserts({absl::FailedPreconditionError("another model")});
+  server_.AnswerChunks({absl::FailedPreconditionError("another model")});
   EXPECT_EQ(Import(), 1);
   EXPECT_EQ(out_.str(), "");
   EXPECT_EQ(Err()["error"]["code"], "FAILED_PRECONDITION");
@@ -200,7 +200,7 @@ TEST_F(CommandLineTest, FailedImportSaysHowToGoOnAndPrintsNoResult) {
 
 TEST_F(CommandLineTest, AttemptsAreLimited) {
   Add("a.txt", "one");
-  server_.AnswerUpserts({absl::UnavailableError("down"),
+  server_.AnswerChunks({absl::UnavailableError("down"),
                          absl::UnavailableError("down"), absl::OkStatus()});
   EXPECT_EQ(Import({"--attempts", "2"}), 1);
   EXPECT_EQ(Err()["error"]["message"], "gave up after 2 attempts: down");
@@ -392,6 +392,45 @@ TEST_F(CommandLineTest, HealthAndInfo) {
   EXPECT_EQ(Run({"info", "--json"}), 0);
   EXPECT_EQ(Out()["version"], "1.2.3");
   EXPECT_EQ(Run({"version"}), 0);
+}
+
+TEST_F(CommandLineTest, SnapshotsAreWrittenListedAndRestored) {
+  ASSERT_EQ(Run({"collection", "create", "gallery"}), 0);
+  EXPECT_EQ(Run({"snapshot", "create", "monday"}), 0);
+  EXPECT_EQ(out_.str(), "wrote snapshot monday, 2.0 KiB\n");
+  EXPECT_EQ(Run({"snapshot", "list"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("monday"));
+  EXPECT_THAT(out_.str(), HasSubstr("2023-11-14T22:13:20Z"));
+  EXPECT_EQ(Run({"snapshot", "list", "--json"}), 0);
+  EXPECT_EQ(Out()["snapshots"][0]["collections"], 1);
+  ASSERT_EQ(Run({"collection", "delete", "gallery", "--yes"}), 0);
+  // Nobody can be asked, then somebody says no.
+  EXPECT_EQ(Run({"snapshot", "restore", "monday"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("add --yes"));
+  EXPECT_EQ(Run({"snapshot", "restore", "monday"}, "n\n", true), 1);
+  EXPECT_THAT(server_.CollectionNames(), IsEmpty());
+  EXPECT_EQ(Run({"snapshot", "restore", "monday"}, "y\n", true), 0);
+  EXPECT_EQ(out_.str(), "restored snapshot monday, collections: 1\n");
+  EXPECT_THAT(server_.CollectionNames(), ElementsAre("gallery"));
+  EXPECT_EQ(Run({"snapshot", "restore", "friday", "--yes", "--json"}), 1);
+  EXPECT_EQ(Err()["error"]["code"], "NOT_FOUND");
+  EXPECT_EQ(Run({"snapshot", "create"}), 64);
+}
+
+TEST_F(CommandLineTest, CompactingFlushingAndResetting) {
+  ASSERT_EQ(Run({"collection", "create", "gallery"}), 0);
+  EXPECT_EQ(Run({"compact", "gallery"}), 0);
+  EXPECT_EQ(out_.str(),
+            "compacted collection gallery from 4.0 KiB to 1.0 KiB\n");
+  EXPECT_EQ(Run({"compact", "none"}), 1);
+  EXPECT_EQ(Run({"flush"}), 0);
+  EXPECT_EQ(out_.str(), "flushed all collections\n");
+  EXPECT_EQ(Run({"flush", "gallery"}), 0);
+  EXPECT_EQ(Run({"flush", "none"}), 1);
+  EXPECT_EQ(Run({"reset"}), 1);
+  EXPECT_THAT(server_.CollectionNames(), SizeIs(1));
+  EXPECT_EQ(Run({"reset", "--yes"}), 0);
+  EXPECT_THAT(server_.CollectionNames(), IsEmpty());
 }
 
 TEST_F(CommandLineTest, BadUsageHasItsOwnStatus) {

@@ -26,8 +26,6 @@ using storage::v1::Collection;
 using storage::v1::CollectionService;
 using storage::v1::ObjectService;
 
-// Pictures of a batch may wait for a slow model.
-constexpr absl::Duration kBatchTimeout = absl::Minutes(10);
 // A person does not read more; --json has all.
 constexpr size_t kSkippedShownMax = 50;
 
@@ -40,6 +38,42 @@ struct ImportOptions {
   std::string id_from = "path";
   bool no_resume = false;
   bool quiet = false;
+};
+
+// A call of ImportObjects over the connection, which outlives it.
+class GrpcImportCall final : public ImportCall {
+ public:
+  // `timeout` of 0: as long as it takes.
+  GrpcImportCall(Connection& connection, double timeout_seconds)
+      : connection_(connection), channel_(connection.GetChannel()) {
+    if (timeout_seconds > 0) {
+      context_.set_deadline(
+          std::chrono::system_clock::now() +
+          absl::ToChronoMilliseconds(absl::Seconds(timeout_seconds)));
+    }
+    stream_ = ObjectService::Stub(channel_).ImportObjects(&context_);
+  }
+
+  bool Write(const storage::v1::ImportObjectsRequest& request) override {
+    return stream_->Write(request);
+  }
+  void WritesDone() override { stream_->WritesDone(); }
+  bool Read(storage::v1::ImportObjectsResponse& response) override {
+    return stream_->Read(&response);
+  }
+  absl::Status Finish() override {
+    const grpc::Status status = stream_->Finish();
+    if (status.ok()) return absl::OkStatus();
+    return connection_.Explain(FromGrpcStatus(status), *channel_);
+  }
+
+ private:
+  Connection& connection_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<storage::v1::ImportObjectsRequest,
+                                           storage::v1::ImportObjectsResponse>>
+      stream_;
 };
 
 absl::StatusOr<Collection> FindOrCreate(const std::string& name,
@@ -153,11 +187,9 @@ absl::Status SendNew(const ImportOptions& options, ImportPlan plan,
        .batch_objects_max = options.batch,
        .max_in_flight = options.max_in_flight,
        .attempts_max = options.attempts},
-      [&context](const storage::v1::UpsertObjectsRequest& request) {
-        return context.Storage()
-            .Call(&ObjectService::Stub::UpsertObjects, request,
-                  context.Timeout(kBatchTimeout))
-            .status();
+      [&context]() -> std::unique_ptr<ImportCall> {
+        return std::make_unique<GrpcImportCall>(context.Storage(),
+                                                context.timeout_seconds);
       },
       journal.get(), *context.environment.clock);
   std::unique_ptr<Progress> progress;
@@ -225,17 +257,17 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
       ->add_option("-c,--collection", options->collection,
                    "Collection; made with the default settings when missing")
       ->required();
-  import->add_option("--batch", options->batch, "Objects per request")
+  import->add_option("--batch", options->batch, "Objects per chunk")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   import
       ->add_option("--max-in-flight", options->max_in_flight,
-                   "Requests at once")
+                   "Chunks sent ahead of the last acknowledgement")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   import
       ->add_option("--attempts", options->attempts,
-                   "Tries per request while the server is busy or away")
+                   "Tries in a row while the server is busy or away")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   import

@@ -10,6 +10,7 @@ namespace diptych::cli {
 namespace {
 
 constexpr int kReconnectMilliseconds = 3000;
+constexpr int kKeepaliveMilliseconds = 30'000;
 
 }  // namespace
 
@@ -22,6 +23,8 @@ std::shared_ptr<grpc::Channel> Connection::GetChannel() {
     // gRPC would wait up to two minutes before it connects again; an import
     // should notice sooner that the server is back.
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMilliseconds);
+    // A server that vanishes in the middle of a stream is noticed.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
     channel_ = grpc::CreateCustomChannel(
         address_, grpc::InsecureChannelCredentials(), arguments);
   }

@@ -1,6 +1,7 @@
 // The command line's connections to both services.
 //
-// Operation: channels are made at the first use. Every call has a deadline. An
+// Operation: channels are made at the first use. Every unary call has a
+// deadline. An
 // error keeps the server's details; one that comes from not reaching the server
 // at all says which service was not reached where, and how to start it.
 // Concurrency: calls may be made from any thread.
@@ -53,10 +54,11 @@ class Connection {
     return response;
   }
 
- private:
+  // For calls that stream: the channel, and what their end means.
   std::shared_ptr<grpc::Channel> GetChannel() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Explain(const absl::Status& status, grpc::Channel& channel);
 
+ private:
   const std::string name_;
   const std::string address_;
   absl::Mutex mutex_;

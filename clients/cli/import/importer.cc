@@ -1,19 +1,20 @@
 #include "cli/import/importer.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/import/object_loader.h"
+#include "common/rpc/status_conversion.h"
 #include "common/status/error_details.h"
 
 namespace diptych::cli {
 namespace {
+
+using storage::v1::ImportObjectsResponse;
 
 bool IsTransient(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
@@ -21,27 +22,28 @@ bool IsTransient(const absl::Status& status) {
          status.code() == absl::StatusCode::kDeadlineExceeded;
 }
 
-// 3 of "objects[3].properties[\"year\"]", and what follows the bracket.
-std::optional<std::pair<int, absl::string_view>> ParseObjectField(
-    absl::string_view field) {
-  if (!absl::ConsumePrefix(&field, "objects[")) return std::nullopt;
-  const size_t bracket = field.find(']');
-  int index = 0;
-  if (bracket == absl::string_view::npos ||
-      !absl::SimpleAtoi(field.substr(0, bracket), &index)) {
-    return std::nullopt;
+// What is wrong with an object, without its position in the chunk:
+// `properties["year"] is NaN`.
+std::string ReasonFor(const absl::Status& status) {
+  std::string reason;
+  for (const FieldViolation& violation : FieldViolationsOf(status)) {
+    absl::string_view field = violation.field;
+    if (absl::StartsWith(field, "objects[")) {
+      field.remove_prefix(std::min(field.size(), field.find(']') + 1));
+      absl::ConsumePrefix(&field, ".");
+    }
+    absl::StrAppend(&reason, reason.empty() ? "" : "; ", field,
+                    field.empty() ? "" : " ", violation.description);
   }
-  field.remove_prefix(bracket + 1);
-  absl::ConsumePrefix(&field, ".");
-  return std::make_pair(index, field);
+  return reason.empty() ? std::string(status.message()) : reason;
 }
 
 }  // namespace
 
-Importer::Importer(ImporterOptions options, Upsert upsert,
+Importer::Importer(ImporterOptions options, OpenCall open,
                    ImportJournal* journal, Clock& clock)
     : options_(std::move(options)),
-      upsert_(std::move(upsert)),
+      open_(std::move(open)),
       journal_(journal),
       clock_(clock) {}
 
@@ -52,24 +54,21 @@ ImportResult Importer::Run(const std::vector<ImportItem>& items,
     remaining_ = items;
     total_ = static_cast<int64_t>(items.size());
     skipped_before_ = skipped_before;
-    working_ = options_.max_in_flight;
+    working_ = true;
     if (progress != nullptr) progress->Update(State());
   }
-  std::vector<std::thread> threads;
-  for (int i = 0; i < options_.max_in_flight; ++i) {
-    threads.emplace_back([this] { Work(); });
-  }
+  std::thread worker([this] { Work(); });
   if (progress != nullptr) {
     absl::MutexLock lock(&mutex_);
     const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return working_ == 0;
+      return !working_;
     };
     while (!clock_.AwaitWithDeadline(mutex_, absl::Condition(&done),
                                      clock_.Now() + Progress::kDrawInterval)) {
       progress->Update(State());
     }
   }
-  for (std::thread& thread : threads) thread.join();
+  worker.join();
   absl::MutexLock lock(&mutex_);
   if (progress != nullptr) progress->Finish(State());
   result_.stopped = stop_asked_ && State().done < total_;
@@ -83,12 +82,96 @@ void Importer::Stop() {
 }
 
 void Importer::Work() {
-  while (const auto items = TakeItems()) {
-    Batch batch = Load(*items);
-    if (!batch.items.empty()) Send(std::move(batch));
+  int64_t acknowledged_before = 0;
+  for (int attempt = 1;; ++attempt) {
+    const absl::Status status = RunCall();
+    bool progressed = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      progressed = acknowledged_ > acknowledged_before;
+      acknowledged_before = acknowledged_;
+    }
+    if (status.ok()) break;
+    if (!IsTransient(status)) {
+      Fail(status);
+      break;
+    }
+    if (progressed) attempt = 1;
+    if (attempt >= options_.attempts_max) {
+      Fail(Annotate(status,
+                    absl::StrCat("gave up after ", attempt, " attempts")));
+      break;
+    }
+    if (!Delay(status, attempt)) break;
   }
   absl::MutexLock lock(&mutex_);
-  --working_;
+  working_ = false;
+}
+
+absl::Status Importer::RunCall() {
+  {
+    absl::MutexLock lock(&mutex_);
+    call_ended_ = false;
+  }
+  const std::unique_ptr<ImportCall> call = open_();
+  std::thread writer([this, &call] { WriteAll(*call); });
+  ImportObjectsResponse response;
+  while (call->Read(response)) OnResponse(response);
+  {
+    absl::MutexLock lock(&mutex_);
+    call_ended_ = true;
+  }
+  writer.join();
+  const absl::Status status = call->Finish();
+  absl::MutexLock lock(&mutex_);
+  if (status.ok() && !in_flight_.empty()) {
+    return absl::InternalError(
+        "the server ended the import before it had acknowledged everything");
+  }
+  return status;
+}
+
+void Importer::WriteAll(ImportCall& call) {
+  storage::v1::ImportObjectsRequest header;
+  header.mutable_header()->set_collection(options_.collection);
+  header.mutable_header()->set_mode(storage::v1::IMPORT_MODE_UPSERT);
+  bool open = call.Write(header);
+  int64_t sequence_number = 0;
+  while (open) {
+    const std::shared_ptr<const Batch> batch = NextBatch(sequence_number);
+    if (batch == nullptr) break;
+    sequence_number = batch->sequence_number();
+    open = call.Write(batch->request);
+  }
+  if (open) call.WritesDone();
+}
+
+std::shared_ptr<const Importer::Batch> Importer::NextBatch(
+    int64_t sequence_number) {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      // Of an earlier call, sent again.
+      for (const auto& batch : in_flight_) {
+        if (batch->sequence_number() > sequence_number) return batch;
+      }
+      const auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return call_ended_ || ending_ ||
+               in_flight_.size() < static_cast<size_t>(options_.max_in_flight);
+      };
+      mutex_.Await(absl::Condition(&room));
+      if (call_ended_) return nullptr;
+    }
+    const auto items = TakeItems();
+    if (!items.has_value()) return nullptr;
+    std::shared_ptr<Batch> batch = Load(*items);
+    if (batch->items.empty()) continue;
+    absl::MutexLock lock(&mutex_);
+    batch->request.mutable_chunk()->set_sequence_number(
+        next_sequence_number_++);
+    in_flight_.push_back(batch);
+    return batch;
+  }
 }
 
 std::optional<absl::Span<const ImportItem>> Importer::TakeItems() {
@@ -107,81 +190,61 @@ std::optional<absl::Span<const ImportItem>> Importer::TakeItems() {
   return taken;
 }
 
-Importer::Batch Importer::Load(absl::Span<const ImportItem> items) {
-  Batch batch;
-  batch.request.set_collection(options_.collection);
+std::shared_ptr<Importer::Batch> Importer::Load(
+    absl::Span<const ImportItem> items) {
+  auto batch = std::make_shared<Batch>();
   for (const ImportItem& item : items) {
     auto object = LoadObject(item);
     if (!object.ok()) {
       Skip(item, std::string(object.status().message()));
       continue;
     }
-    *batch.request.add_objects() = *std::move(object);
-    batch.items.push_back(&item);
+    *batch->request.mutable_chunk()->add_objects() = *std::move(object);
+    batch->items.push_back(&item);
   }
   return batch;
 }
 
-void Importer::Send(Batch batch) {
-  int attempt = 0;
-  while (!batch.items.empty()) {
-    const absl::Status status = upsert_(batch.request);
-    if (status.ok()) {
-      Acknowledge(batch);
-      return;
-    }
-    if (IsTransient(status)) {
-      if (++attempt >= options_.attempts_max) {
-        Fail(Annotate(status,
-                      absl::StrCat("gave up after ", attempt, " attempts")));
-        return;
-      }
-      if (!Delay(status, attempt)) return;
-      continue;
-    }
-    if (!absl::IsInvalidArgument(status)) {
-      Fail(status);
-      return;
-    }
-    if (DropNamed(status, batch)) continue;
-    if (batch.items.size() == 1) {
-      Skip(*batch.items[0], std::string(status.message()));
-      return;
-    }
-    Batch second;
-    second.request.set_collection(options_.collection);
-    const size_t half = batch.items.size() / 2;
-    for (size_t i = half; i < batch.items.size(); ++i) {
-      second.items.push_back(batch.items[i]);
-      second.request.add_objects()->Swap(
-          batch.request.mutable_objects(static_cast<int>(i)));
-    }
-    batch.items.resize(half);
-    batch.request.mutable_objects()->DeleteSubrange(
-        static_cast<int>(half), static_cast<int>(second.items.size()));
-    Send(std::move(second));
+void Importer::OnResponse(const ImportObjectsResponse& response) {
+  for (const storage::v1::ImportError& error : response.errors()) {
+    OnError(error);
   }
+  std::vector<std::shared_ptr<Batch>> acknowledged;
+  {
+    absl::MutexLock lock(&mutex_);
+    acknowledged_ =
+        std::max(acknowledged_, response.committed_sequence_number());
+    while (!in_flight_.empty() &&
+           in_flight_.front()->sequence_number() <= acknowledged_) {
+      acknowledged.push_back(std::move(in_flight_.front()));
+      in_flight_.pop_front();
+    }
+  }
+  for (const auto& batch : acknowledged) Acknowledge(*batch);
 }
 
-bool Importer::DropNamed(const absl::Status& status, Batch& batch) {
-  std::map<int, std::string> reasons;
-  for (const FieldViolation& violation : FieldViolationsOf(status)) {
-    const auto field = ParseObjectField(violation.field);
-    if (!field.has_value() || field->first < 0 ||
-        field->first >= static_cast<int>(batch.items.size())) {
-      continue;
+void Importer::OnError(const storage::v1::ImportError& error) {
+  const absl::Status status = FromStatusProto(error.status());
+  const ImportItem* item = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& batch : in_flight_) {
+      if (batch->sequence_number() != error.sequence_number() ||
+          error.index() < 0 ||
+          error.index() >= static_cast<int>(batch->items.size())) {
+        continue;
+      }
+      // Named again when its chunk is sent again.
+      if (!batch->refused.insert(error.index()).second) return;
+      item = batch->items[error.index()];
     }
-    std::string& reason = reasons[field->first];
-    absl::StrAppend(&reason, reason.empty() ? "" : "; ", field->second,
-                    field->second.empty() ? "" : " ", violation.description);
   }
-  // From the end, so that positions before stay as they are.
-  for (auto it = reasons.rbegin(); it != reasons.rend(); ++it) {
-    Skip(*batch.items[it->first], it->second);
-    batch.items.erase(batch.items.begin() + it->first);
-    batch.request.mutable_objects()->DeleteSubrange(it->first, 1);
+  if (item == nullptr) return;
+  if (absl::IsInvalidArgument(status)) {
+    Skip(*item, ReasonFor(status));
+  } else {
+    Fail(Annotate(status, item->relative_path));
   }
-  return !reasons.empty();
 }
 
 bool Importer::Delay(const absl::Status& status, int attempt) {
@@ -189,32 +252,33 @@ bool Importer::Delay(const absl::Status& status, int attempt) {
   for (int i = 1; i < attempt && delay < options_.backoff_max; ++i) delay *= 2;
   delay = std::min(delay, options_.backoff_max);
   absl::MutexLock lock(&mutex_);
-  // Spread, so that batches that were refused together do not come back
+  // Spread, so that clients that were refused together do not come back
   // together.
   delay *= absl::Uniform(random_, 1.0, 1.25);
   if (const auto asked = RetryAfterOf(status)) delay = std::max(delay, *asked);
   const auto ending = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ending_;
   };
-  ++delayed_;
+  delayed_ = true;
   const bool ended = clock_.AwaitWithDeadline(mutex_, absl::Condition(&ending),
                                               clock_.Now() + delay);
-  --delayed_;
+  delayed_ = false;
   return !ended;
 }
 
 void Importer::Acknowledge(const Batch& batch) {
+  std::vector<ImportJournal::Entry> entries;
+  for (size_t i = 0; i < batch.items.size(); ++i) {
+    if (batch.refused.count(static_cast<int>(i)) > 0) continue;
+    entries.emplace_back(batch.items[i]->id, batch.items[i]->signature);
+  }
   if (journal_ != nullptr) {
-    std::vector<ImportJournal::Entry> entries;
-    for (const ImportItem* item : batch.items) {
-      entries.emplace_back(item->id, item->signature);
-    }
     if (absl::Status status = journal_->Append(entries); !status.ok()) {
       Fail(std::move(status));
     }
   }
   absl::MutexLock lock(&mutex_);
-  result_.imported += static_cast<int64_t>(batch.items.size());
+  result_.imported += static_cast<int64_t>(entries.size());
 }
 
 void Importer::Skip(const ImportItem& item, std::string reason) {
@@ -235,7 +299,7 @@ ProgressState Importer::State() const {
   state.total = total_;
   state.skipped =
       skipped_before_ + static_cast<int64_t>(result_.skipped.size());
-  if (delayed_ > 0) state.note = "waiting for the server";
+  if (delayed_) state.note = "waiting for the server";
   return state;
 }
 

@@ -1,23 +1,27 @@
 // Sends the objects of a plan to the storage service.
 //
-// Operation: items are cut into batches by count and bytes; several batches are
-// read and sent at once by threads of their own. An object that cannot be read,
-// or that the server names in an INVALID_ARGUMENT ("objects[3]..."), is skipped
-// and the rest of its batch is sent again; when the server names none, the
-// batch is halved until the bad object stands alone. UNAVAILABLE,
-// RESOURCE_EXHAUSTED and DEADLINE_EXCEEDED are tried again with a delay that
-// doubles, and never before the server's RetryInfo; then, and for any other
-// error, the import fails. What the server has acknowledged is appended to the
-// journal.
+// Operation: items are cut into chunks by count and bytes, which go through one
+// import stream (ObjectService.ImportObjects), several ahead of the last
+// acknowledgement. An object that cannot be read, or that the server refuses as
+// INVALID_ARGUMENT, is skipped; any other error of an object ends the import.
+// When the stream breaks with UNAVAILABLE, RESOURCE_EXHAUSTED or
+// DEADLINE_EXCEEDED, it is opened again and goes on behind the last
+// acknowledgement, after a delay that doubles, and never before the server's
+// RetryInfo; attempts count anew when something was acknowledged meanwhile.
+// Then, and for any other error, the import fails. What the server has
+// acknowledged is appended to the journal.
 //
 // Concurrency: Run by one thread, once; Stop from any thread.
-// Limits: holds max_in_flight batches of at most batch_bytes_max each (a single
-// larger object is a batch of its own).
+// Limits: holds max_in_flight chunks of at most batch_bytes_max each (a single
+// larger object is a chunk of its own).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +43,9 @@ struct ImporterOptions {
   std::string collection;
   int batch_objects_max = 64;
   int64_t batch_bytes_max = int64_t{24} << 20;
+  // Chunks that are sent and not acknowledged.
   int max_in_flight = 4;
-  // Per batch, the first try included.
+  // Streams in a row without an acknowledgement.
   int attempts_max = 8;
   absl::Duration backoff_initial = absl::Milliseconds(500);
   absl::Duration backoff_max = absl::Seconds(30);
@@ -55,40 +60,62 @@ struct ImportResult {
   absl::Status status;
 };
 
+// One call of ImportObjects, with the methods of gRPC's client: one thread
+// writes, another reads, then calls Finish.
+class ImportCall {
+ public:
+  virtual ~ImportCall() = default;
+  virtual bool Write(const storage::v1::ImportObjectsRequest& request) = 0;
+  virtual void WritesDone() = 0;
+  virtual bool Read(storage::v1::ImportObjectsResponse& response) = 0;
+  virtual absl::Status Finish() = 0;
+};
+
 class Importer {
  public:
-  // Sends one batch and waits for its answer; called by several threads.
-  using Upsert =
-      std::function<absl::Status(const storage::v1::UpsertObjectsRequest&)>;
+  using OpenCall = std::function<std::unique_ptr<ImportCall>()>;
 
   // `journal` may be null. All outlive the importer.
-  Importer(ImporterOptions options, Upsert upsert, ImportJournal* journal,
+  Importer(ImporterOptions options, OpenCall open, ImportJournal* journal,
            Clock& clock);
 
-  // Sends all items, and returns when every batch in flight is answered.
+  // Sends all items, and returns when every chunk in flight is answered.
   // `progress` may be null; `skipped_before` is shown in it.
   ImportResult Run(const std::vector<ImportItem>& items, Progress* progress,
                    int64_t skipped_before) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Begins no further batch and ends delays; batches in flight go on.
+  // Begins no further chunk and ends delays; chunks in flight go on.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // Objects of a request and the items that they are made of.
+  // A chunk and the items that its objects are made of.
   struct Batch {
-    storage::v1::UpsertObjectsRequest request;
+    storage::v1::ImportObjectsRequest request;
     std::vector<const ImportItem*> items;
+    // Positions of objects that the server has refused.
+    std::set<int> refused;
+    int64_t sequence_number() const {
+      return request.chunk().sequence_number();
+    }
   };
 
   void Work() ABSL_LOCKS_EXCLUDED(mutex_);
+  // One call from its header to its end.
+  absl::Status RunCall() ABSL_LOCKS_EXCLUDED(mutex_);
+  void WriteAll(ImportCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The oldest batch that this call has not sent yet, which may be loaded for
+  // it; null: there is none any more. Waits while too many are in flight.
+  std::shared_ptr<const Batch> NextBatch(int64_t sequence_number)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<absl::Span<const ImportItem>> TakeItems()
       ABSL_LOCKS_EXCLUDED(mutex_);
-  Batch Load(absl::Span<const ImportItem> items) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Send(Batch batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Removes from `batch` what `status` names; false when it names nothing.
-  bool DropNamed(const absl::Status& status, Batch& batch)
+  std::shared_ptr<Batch> Load(absl::Span<const ImportItem> items)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Before attempt `attempt` + 1; false when the import ends meanwhile.
+  void OnResponse(const storage::v1::ImportObjectsResponse& response)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnError(const storage::v1::ImportError& error)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Before another call; false when the import ends meanwhile.
   bool Delay(const absl::Status& status, int attempt)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Acknowledge(const Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -98,17 +125,23 @@ class Importer {
   ProgressState State() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ImporterOptions options_;
-  const Upsert upsert_;
+  const OpenCall open_;
   ImportJournal* const journal_;
   Clock& clock_;
 
   absl::Mutex mutex_;
   absl::Span<const ImportItem> remaining_ ABSL_GUARDED_BY(mutex_);
+  // Not acknowledged, oldest first.
+  std::deque<std::shared_ptr<Batch>> in_flight_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_sequence_number_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t acknowledged_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The call is over, whatever its writer has left to send.
+  bool call_ended_ ABSL_GUARDED_BY(mutex_) = false;
   // Set by Stop and Fail.
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_asked_ ABSL_GUARDED_BY(mutex_) = false;
-  int working_ ABSL_GUARDED_BY(mutex_) = 0;
-  int delayed_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool working_ ABSL_GUARDED_BY(mutex_) = false;
+  bool delayed_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t total_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t skipped_before_ ABSL_GUARDED_BY(mutex_) = 0;
   ImportResult result_ ABSL_GUARDED_BY(mutex_);

@@ -29,11 +29,13 @@ struct State {
 
   mutable absl::Mutex mutex;
   std::map<std::string, Entry> collections ABSL_GUARDED_BY(mutex);
-  std::deque<absl::Status> upsert_answers ABSL_GUARDED_BY(mutex);
+  std::deque<absl::Status> chunk_answers ABSL_GUARDED_BY(mutex);
+  std::map<std::string, std::map<std::string, Entry>> snapshots
+      ABSL_GUARDED_BY(mutex);
   std::set<std::string> refused_ids ABSL_GUARDED_BY(mutex);
   absl::Status query_answer ABSL_GUARDED_BY(mutex);
   storage::v1::QueryRequest last_query ABSL_GUARDED_BY(mutex);
-  int upserted ABSL_GUARDED_BY(mutex) = 0;
+  int received ABSL_GUARDED_BY(mutex) = 0;
   int uids ABSL_GUARDED_BY(mutex) = 0;
 
   absl::StatusOr<Entry*> Find(const std::string& name)
@@ -56,7 +58,7 @@ struct State {
 class FakeStorageServer::Services final
     : public storage::v1::CollectionService::Service {
  public:
-  Services() : objects_(state_), search_(state_), admin_() {
+  Services() : objects_(state_), search_(state_), admin_(state_) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
@@ -143,29 +145,20 @@ class FakeStorageServer::Services final
    public:
     explicit ObjectServiceFake(State& state) : state_(state) {}
 
-    grpc::Status UpsertObjects(
-        ServerContext*, const storage::v1::UpsertObjectsRequest* request,
-        storage::v1::UpsertObjectsResponse* response) override {
-      absl::MutexLock lock(&state_.mutex);
-      state_.upserted += request->objects_size();
-      if (!state_.upsert_answers.empty()) {
-        const absl::Status answer = state_.upsert_answers.front();
-        state_.upsert_answers.pop_front();
-        if (!answer.ok()) return ToGrpcStatus(answer);
+    grpc::Status ImportObjects(
+        ServerContext*,
+        grpc::ServerReaderWriter<storage::v1::ImportObjectsResponse,
+                                 storage::v1::ImportObjectsRequest>* stream)
+        override {
+      storage::v1::ImportObjectsRequest request;
+      if (!stream->Read(&request) || !request.has_header()) {
+        return ToGrpcStatus(InvalidField("header", "is missing"));
       }
-      const auto entry = state_.Find(request->collection());
-      if (!entry.ok()) return ToGrpcStatus(entry.status());
-      FieldViolations violations;
-      for (int i = 0; i < request->objects_size(); ++i) {
-        if (state_.refused_ids.count(request->objects(i).id()) > 0) {
-          violations.Add(absl::StrCat("objects[", i, "].properties[\"image\"]"),
-                         "is truncated");
-        }
-      }
-      if (!violations.empty()) return ToGrpcStatus(violations.ToStatus());
-      for (const Object& object : request->objects()) {
-        (*entry)->objects[object.id()] = object;
-        response->add_ids(object.id());
+      const std::string collection = request.header().collection();
+      while (stream->Read(&request)) {
+        auto answer = Take(collection, request.chunk());
+        if (!answer.ok()) return ToGrpcStatus(answer.status());
+        stream->Write(*answer);
       }
       return grpc::Status::OK;
     }
@@ -235,6 +228,36 @@ class FakeStorageServer::Services final
     }
 
    private:
+    absl::StatusOr<storage::v1::ImportObjectsResponse> Take(
+        const std::string& collection, const storage::v1::ImportChunk& chunk) {
+      absl::MutexLock lock(&state_.mutex);
+      state_.received += chunk.objects_size();
+      if (!state_.chunk_answers.empty()) {
+        const absl::Status answer = state_.chunk_answers.front();
+        state_.chunk_answers.pop_front();
+        if (!answer.ok()) return answer;
+      }
+      const auto entry = state_.Find(collection);
+      if (!entry.ok()) return entry.status();
+      storage::v1::ImportObjectsResponse response;
+      response.set_committed_sequence_number(chunk.sequence_number());
+      for (int i = 0; i < chunk.objects_size(); ++i) {
+        const Object& object = chunk.objects(i);
+        if (state_.refused_ids.count(object.id()) == 0) {
+          (*entry)->objects[object.id()] = object;
+          continue;
+        }
+        storage::v1::ImportError& error = *response.add_errors();
+        error.set_sequence_number(chunk.sequence_number());
+        error.set_index(i);
+        error.set_id(object.id());
+        *error.mutable_status() = ToStatusProto(
+            InvalidField(absl::StrCat("objects[", i, "].properties[\"image\"]"),
+                         "is truncated"));
+      }
+      return response;
+    }
+
     State& state_;
   };
 
@@ -265,12 +288,75 @@ class FakeStorageServer::Services final
   };
 
   class AdminServiceFake final : public storage::v1::AdminService::Service {
+   public:
+    explicit AdminServiceFake(State& state) : state_(state) {}
+
+    grpc::Status CreateSnapshot(
+        ServerContext*, const storage::v1::CreateSnapshotRequest* request,
+        storage::v1::CreateSnapshotResponse* response) override {
+      absl::MutexLock lock(&state_.mutex);
+      state_.snapshots[request->name()] = state_.collections;
+      response->set_size_bytes(2048);
+      return grpc::Status::OK;
+    }
+    grpc::Status ListSnapshots(
+        ServerContext*, const storage::v1::ListSnapshotsRequest*,
+        storage::v1::ListSnapshotsResponse* response) override {
+      absl::MutexLock lock(&state_.mutex);
+      for (const auto& [name, collections] : state_.snapshots) {
+        storage::v1::Snapshot& snapshot = *response->add_snapshots();
+        snapshot.set_name(name);
+        snapshot.mutable_create_time()->set_seconds(1'700'000'000);
+        snapshot.set_size_bytes(2048);
+        snapshot.set_collections(static_cast<int64_t>(collections.size()));
+      }
+      return grpc::Status::OK;
+    }
+    grpc::Status RestoreSnapshot(
+        ServerContext*, const storage::v1::RestoreSnapshotRequest* request,
+        storage::v1::RestoreSnapshotResponse* response) override {
+      absl::MutexLock lock(&state_.mutex);
+      const auto found = state_.snapshots.find(request->name());
+      if (found == state_.snapshots.end()) {
+        return ToGrpcStatus(
+            ResourceNotFound("snapshot", request->name(), "no such snapshot"));
+      }
+      state_.collections = found->second;
+      response->set_collections(
+          static_cast<int64_t>(state_.collections.size()));
+      return grpc::Status::OK;
+    }
+    grpc::Status CompactCollection(
+        ServerContext*, const storage::v1::CompactCollectionRequest* request,
+        storage::v1::CompactCollectionResponse* response) override {
+      absl::MutexLock lock(&state_.mutex);
+      const auto entry = state_.Find(request->name());
+      if (!entry.ok()) return ToGrpcStatus(entry.status());
+      response->set_disk_bytes_before(4096);
+      response->set_disk_bytes_after(1024);
+      return grpc::Status::OK;
+    }
+    grpc::Status Flush(ServerContext*, const storage::v1::FlushRequest* request,
+                       storage::v1::FlushResponse*) override {
+      if (request->collection().empty()) return grpc::Status::OK;
+      absl::MutexLock lock(&state_.mutex);
+      return ToGrpcStatus(state_.Find(request->collection()).status());
+    }
+    grpc::Status Reset(ServerContext*, const storage::v1::ResetRequest*,
+                       storage::v1::ResetResponse*) override {
+      absl::MutexLock lock(&state_.mutex);
+      state_.collections.clear();
+      return grpc::Status::OK;
+    }
     grpc::Status GetServerInfo(
         ServerContext*, const storage::v1::GetServerInfoRequest*,
         storage::v1::GetServerInfoResponse* response) override {
       response->set_version("1.2.3");
       return grpc::Status::OK;
     }
+
+   private:
+    State& state_;
   };
 
   State state_;
@@ -290,9 +376,9 @@ FakeStorageServer::FakeStorageServer() {
 
 FakeStorageServer::~FakeStorageServer() = default;
 
-void FakeStorageServer::AnswerUpserts(std::deque<absl::Status> answers) {
+void FakeStorageServer::AnswerChunks(std::deque<absl::Status> answers) {
   absl::MutexLock lock(&services_->state().mutex);
-  services_->state().upsert_answers = std::move(answers);
+  services_->state().chunk_answers = std::move(answers);
 }
 
 void FakeStorageServer::RefuseId(const std::string& id) {
@@ -328,9 +414,9 @@ std::map<std::string, Object> FakeStorageServer::Objects(
   return services_->state().collections[collection].objects;
 }
 
-int FakeStorageServer::upserted() const {
+int FakeStorageServer::received() const {
   absl::MutexLock lock(&services_->state().mutex);
-  return services_->state().upserted;
+  return services_->state().received;
 }
 
 storage::v1::QueryRequest FakeStorageServer::last_query() const {

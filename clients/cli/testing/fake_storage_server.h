@@ -3,7 +3,7 @@
 //
 // Operation: keeps collections and objects as they were sent; queries answer
 // with all objects in the order of their ids, at distances 0, 0.1, 0.2, ...
-// What UpsertObjects and Query answer can be scripted.
+// What ImportObjects and Query answer can be scripted.
 // Concurrency: every method may be called from any thread.
 // Limits: knows no filter and makes no vectors.
 #pragma once
@@ -30,9 +30,10 @@ class FakeStorageServer {
   // "127.0.0.1:41234".
   const std::string& address() const { return address_; }
 
-  // The next calls of UpsertObjects answer these instead of writing; OK writes.
-  void AnswerUpserts(std::deque<absl::Status> answers);
-  // Objects of this id are refused, named by their index.
+  // The next chunks of imports end their call with these instead of being
+  // written; OK writes.
+  void AnswerChunks(std::deque<absl::Status> answers);
+  // Objects of this id are refused.
   void RefuseId(const std::string& id);
   // Every Query answers this.
   void AnswerQueries(absl::Status answer);
@@ -42,8 +43,8 @@ class FakeStorageServer {
   std::vector<std::string> CollectionNames() const;
   std::map<std::string, storage::v1::Object> Objects(
       const std::string& collection) const;
-  // Objects received by UpsertObjects since the start, refused ones included.
-  int upserted() const;
+  // Objects received by imports since the start, refused ones included.
+  int received() const;
   storage::v1::QueryRequest last_query() const;
 
  private:

@@ -5,10 +5,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/image/exif_orientation.h"
+#include "common/image/image_header.h"
 #include "common/status/status_macros.h"
 #include "inference/image/bmp_decoder.h"
 #include "inference/image/gif_decoder.h"
-#include "inference/image/image_header.h"
 #include "inference/image/jpeg_decoder.h"
 #include "inference/image/orientation.h"
 #include "inference/image/png_decoder.h"

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "common/image/image_header.h"
 #include "common/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "inference/image/image_header.h"
 
 namespace diptych::inference {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "storage/record/record_store.h"
 #include "storage/types/collection_spec.h"
 
@@ -24,6 +25,9 @@ class Catalog {
       std::unique_ptr<RecordStore> store);
 
   absl::StatusOr<std::vector<Collection>> ReadAll();
+  // Of a store that may be open for reading only. FAILED_PRECONDITION: written
+  // by a newer version. DATA_LOSS: it is no catalog.
+  static absl::StatusOr<std::vector<Collection>> ReadFrom(RecordStore& store);
 
   // Ids are given out once, also when nothing is added under one.
   uint64_t TakeId() { return next_id_++; }
@@ -31,6 +35,9 @@ class Catalog {
   absl::Status Add(const Collection& collection);
   absl::Status Replace(const Collection& collection);
   absl::Status Remove(uint64_t id);
+  // In one commit: `collections` instead of all there are. Ids that it brings
+  // along will not be given out again.
+  absl::Status ReplaceAll(absl::Span<const Collection> collections);
 
  private:
   explicit Catalog(std::unique_ptr<RecordStore> store)

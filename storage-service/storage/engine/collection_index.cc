@@ -85,6 +85,19 @@ absl::StatusOr<SlotSet> CollectionIndex::Evaluate(const Filter& filter) const {
   return properties_.Evaluate(filter);
 }
 
+absl::StatusOr<std::vector<OrderedSlot>> CollectionIndex::List(
+    const Filter* filter, absl::string_view after, size_t limit) const {
+  absl::ReaderMutexLock lock(&slots_mutex_);
+  return properties_.List(filter, after, limit);
+}
+
+absl::StatusOr<std::vector<OrderedSlot>> CollectionIndex::List(
+    const Filter* filter, const std::string& property, bool descending,
+    const std::optional<OrderPosition>& after, size_t limit) const {
+  absl::ReaderMutexLock lock(&slots_mutex_);
+  return properties_.List(filter, property, descending, after, limit);
+}
+
 absl::StatusOr<CollectionIndex::FoundSlots> CollectionIndex::Search(
     uint8_t space, absl::Span<const float> query, SearchOptions options,
     const std::optional<Filter>& filter) const {

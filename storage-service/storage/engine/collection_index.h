@@ -56,6 +56,14 @@ class CollectionIndex {
   // The slots that match.
   absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
 
+  // As PropertyIndex::List.
+  absl::StatusOr<std::vector<OrderedSlot>> List(const Filter* filter,
+                                                absl::string_view after,
+                                                size_t limit) const;
+  absl::StatusOr<std::vector<OrderedSlot>> List(
+      const Filter* filter, const std::string& property, bool descending,
+      const std::optional<OrderPosition>& after, size_t limit) const;
+
   struct FoundSlots {
     std::vector<Neighbor> neighbors;
     // There may be more matches than were asked for.

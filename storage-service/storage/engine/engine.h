@@ -42,9 +42,9 @@ struct EngineCapabilities {
 //   DEADLINE_EXCEEDED, CANCELLED
 //
 // Concurrency: every method may be called from any thread; calls block until
-// done. Reads do not wait for writes, but for two that wait out the commit
-// under way: a listing by filter, and a search whose hit was replaced before it
-// was read.
+// done. Reads do not wait for writes, but for a search or a listing by filter
+// or order that waits out the commit under way when an object it found was
+// replaced before it was read.
 //
 // Limits: `limits()`.
 class Engine {
@@ -104,8 +104,17 @@ class Engine {
   virtual absl::StatusOr<GetObjectsResult> GetObjects(
       const CallContext& context, const GetObjectsRequest& request) = 0;
 
-  // A page is as of one moment; pages continue behind the last id given.
-  // UNIMPLEMENTED for an order that the engine lacks.
+  // The bytes of an image of the collection's objects, by their SHA-256.
+  // NOT_FOUND: the collection does not hold them.
+  virtual absl::StatusOr<std::string> GetImage(
+      const CallContext& context, absl::string_view collection,
+      absl::string_view content_sha256) = 0;
+
+  // A page is as of one moment; pages continue behind the place of the last
+  // object given (its id, or its value and id), whether it is still there or
+  // not. An object that is there, with one value, from the first page to the
+  // last is given once; one whose value changes meanwhile may be given twice or
+  // not at all. UNIMPLEMENTED for an order that the engine lacks.
   virtual absl::StatusOr<ListObjectsResult> ListObjects(
       const CallContext& context, const ListObjectsRequest& request) = 0;
 
@@ -121,6 +130,48 @@ class Engine {
   // UNIMPLEMENTED by an engine without keyword search.
   virtual absl::StatusOr<KeywordSearchResult> SearchKeywords(
       const CallContext& context, const KeywordSearchRequest& request) = 0;
+
+  // Syncs a collection, or all with an empty name, to the disk, and writes what
+  // makes the next start quick. Durability does not need it.
+  virtual absl::Status Flush(const CallContext& context,
+                             absl::string_view collection) = 0;
+
+  // Writes a copy of all collections, as of one moment between the commits of
+  // all: with a write it holds everything that was acknowledged before that
+  // write began, in whatever collection. Reads and writes go on.
+  //   INVALID_ARGUMENT     `name` is not 1 to 128 of [a-zA-Z0-9._-], or begins
+  //                        with a dot
+  //   ALREADY_EXISTS       there is a snapshot of this name
+  //   FAILED_PRECONDITION  the engine keeps no snapshots
+  //   RESOURCE_EXHAUSTED   the disk is full, there are snapshots_max, or
+  //                        another operation of this kind is under way (with
+  //                        RetryAfterOf); nothing is left
+  //   DATA_LOSS            a collection cannot be read
+  virtual absl::StatusOr<SnapshotInfo> CreateSnapshot(
+      const CallContext& context, absl::string_view name) = 0;
+
+  // By name. FAILED_PRECONDITION: the engine keeps no snapshots.
+  virtual absl::StatusOr<std::vector<SnapshotInfo>> ListSnapshots(
+      const CallContext& context) = 0;
+
+  // Replaces all collections by those of a snapshot, at once and durably; on
+  // an error, and after a crash before the end, all is as it was. The
+  // collections keep everything but their uid. Calls in progress on the
+  // collections of before end with their result or NOT_FOUND.
+  //   NOT_FOUND            no such snapshot (ResourceInfo)
+  //   FAILED_PRECONDITION  the engine keeps no snapshots, or a newer version
+  //                        wrote this one
+  //   DATA_LOSS            the snapshot is not what was written
+  virtual absl::StatusOr<RestoreSnapshotResult> RestoreSnapshot(
+      const CallContext& context, absl::string_view name) = 0;
+
+  // Rewrites a collection, so that nothing deleted is left on the disk. Reads
+  // go on; writes wait, and wait in vain when their deadline is nearer.
+  virtual absl::StatusOr<CompactionResult> CompactCollection(
+      const CallContext& context, absl::string_view collection) = 0;
+
+  // Deletes all collections, at once. Snapshots stay.
+  virtual absl::Status Reset(const CallContext& context) = 0;
 
   // Waits until what is written so far is indexed as well as it will be. Never
   // needed for correct answers; for measuring.

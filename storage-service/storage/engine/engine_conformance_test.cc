@@ -238,6 +238,7 @@ INSTANTIATE_TEST_SUITE_P(
             [](const std::filesystem::path& directory, Vectorizer* vectorizer) {
               LocalEngineOptions options;
               options.data_directory = directory;
+              options.snapshot_directory = directory / "snapshots";
               options.vectorizer = vectorizer;
               return OpenLocal(options);
             }},
@@ -246,6 +247,7 @@ INSTANTIATE_TEST_SUITE_P(
             [](const std::filesystem::path& directory, Vectorizer* vectorizer) {
               LocalEngineOptions options;
               options.data_directory = directory;
+              options.snapshot_directory = directory / "snapshots";
               options.vectorizer = vectorizer;
               options.open_store = [](const std::filesystem::path&) {
                 return std::make_unique<MemoryRecordStore>();

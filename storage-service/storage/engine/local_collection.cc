@@ -151,6 +151,21 @@ CollectionStats LocalCollection::Stats() const {
 
 absl::Status LocalCollection::Compact() { return index_.Compact(); }
 
+absl::Status LocalCollection::Flush() { return store_->Sync(); }
+
+absl::StatusOr<CompactionResult> LocalCollection::CompactStore(
+    const CallContext& context) {
+  CompactionResult result;
+  result.disk_bytes_before = store_->size_bytes();
+  // Writes wait in their queue, where their deadlines hold.
+  DIPTYCH_RETURN_IF_ERROR(queue_.RunBetweenWrites(context, [&] {
+    return store_->Compact(
+        [&] { return context.Check(environment_.clock->Now()); });
+  }));
+  result.disk_bytes_after = store_->size_bytes();
+  return result;
+}
+
 absl::StatusOr<Properties> LocalCollection::ReadProperties(Slot slot) {
   DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
   DIPTYCH_ASSIGN_OR_RETURN(auto record, ReadObject(*read, slot));

@@ -84,6 +84,7 @@ class LocalCollection {
       std::vector<std::unique_ptr<PreparedObjects>> prepared);
 
   absl::StatusOr<GetObjectsResult> Get(const GetObjectsRequest& request);
+  absl::StatusOr<std::string> Image(absl::string_view content_sha256);
   absl::StatusOr<ListObjectsResult> List(const ListObjectsRequest& request);
   absl::StatusOr<uint64_t> Count(const CountObjectsRequest& request);
   absl::StatusOr<SearchResult> Search(const CallContext& context,
@@ -91,6 +92,20 @@ class LocalCollection {
   absl::StatusOr<KeywordSearchResult> SearchKeywords(
       const CallContext& context, const KeywordSearchRequest& request);
   absl::Status Compact();
+
+  // See Engine::Flush and Engine::CompactCollection.
+  absl::Status Flush();
+  absl::StatusOr<CompactionResult> CompactStore(const CallContext& context);
+
+  // For a copy of the records: see RecordStore::ReserveForLongRead. As long as
+  // commits are held, reads that begin see the same state.
+  absl::Status ReserveForLongRead() { return store_->ReserveForLongRead(); }
+  std::unique_ptr<absl::ReaderMutexLock> HoldCommits() {
+    return std::make_unique<absl::ReaderMutexLock>(&published_);
+  }
+  absl::StatusOr<std::unique_ptr<ReadTransaction>> BeginRead() {
+    return store_->BeginRead();
+  }
 
   // When the last user has gone, `directory` is removed with all it holds.
   void RemoveWhenUnused(std::filesystem::path directory);
@@ -158,6 +173,17 @@ class LocalCollection {
   absl::StatusOr<std::vector<std::string>> IdsOf(ReadTransaction& transaction,
                                                  const SlotSet& slots);
 
+  // local_collection_list.cc
+  struct ListPlan;
+  absl::StatusOr<ListPlan> PlanList(const ListObjectsRequest& request);
+  // By id alone, from the store.
+  absl::StatusOr<ListObjectsResult> ListAll(const ListPlan& plan,
+                                            const ListObjectsRequest& request);
+  // By filter or order, from the index. nullopt: an object was gone when it was
+  // to be read.
+  absl::StatusOr<std::optional<ListObjectsResult>> ListOnce(
+      const ListPlan& plan, const ListObjectsRequest& request);
+
   // local_collection_search.cc
   absl::StatusOr<SearchPlan> PlanSearch(const SearchRequest& request);
   // nullopt: a found object was gone when it was to be read.
@@ -180,6 +206,9 @@ class LocalCollection {
   std::unique_ptr<RecordStore> store_;
   // See WriteQueue.
   absl::Mutex published_;
+  // Held exclusively while a request's changes go into the index: who holds it
+  // shared sees all of a request in the index, or nothing.
+  absl::Mutex applying_ ABSL_ACQUIRED_AFTER(published_);
   CollectionIndex index_;
   WriteQueue queue_;
 };

@@ -34,6 +34,12 @@ absl::Status LoadingIsOff(const std::vector<UriImage>& images) {
 
 }  // namespace
 
+absl::StatusOr<std::string> LocalCollection::Image(
+    absl::string_view content_sha256) {
+  DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
+  return ReadImage(*read, content_sha256);
+}
+
 bool LocalCollection::MayLoadImages(const ObjectWrite& object) const {
   if (environment_.uri_loader == nullptr) return false;
   for (const auto& [name, value] : object.properties) {

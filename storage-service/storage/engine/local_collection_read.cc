@@ -1,6 +1,5 @@
-// The reading half of LocalCollection, but for search.
+// Reading objects of a LocalCollection by id, and counting.
 #include <algorithm>
-#include <set>
 #include <utility>
 #include <variant>
 
@@ -10,8 +9,6 @@
 #include "storage/engine/local_collection.h"
 #include "storage/engine/object_table.h"
 #include "storage/engine/object_validation.h"
-#include "storage/engine/page_token.h"
-#include "storage/filter/filter_expression.h"
 #include "storage/filter/filter_validation.h"
 
 namespace diptych::storage {
@@ -143,10 +140,12 @@ absl::StatusOr<GetObjectsResult> LocalCollection::Get(
         View(*read, *slot, *std::move(record), request.projection, spec));
     bytes += ViewBytes(view);
     if (bytes > limits.answer_bytes_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the answer would be larger than is allowed; ask for fewer objects, "
-          "or for less of each: bytes allowed ",
-          limits.answer_bytes_max));
+      return WithReason(
+          absl::ResourceExhaustedError(absl::StrCat(
+              "the answer would be larger than is allowed; ask for fewer "
+              "objects, or for less of each: bytes allowed ",
+              limits.answer_bytes_max)),
+          "ANSWER_TOO_LARGE");
     }
     result.objects.push_back(std::move(view));
   }
@@ -164,99 +163,6 @@ absl::StatusOr<uint64_t> LocalCollection::Count(
   DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
   DIPTYCH_ASSIGN_OR_RETURN(Counters counters, ReadCounters(*read));
   return counters.objects;
-}
-
-absl::StatusOr<ListObjectsResult> LocalCollection::List(
-    const ListObjectsRequest& request) {
-  const Limits& limits = environment_.limits;
-  if (request.order_by.has_value()) {
-    return absl::UnimplementedError(
-        "objects can be listed in the order of their ids only; leave order_by "
-        "out and sort the answer");
-  }
-  std::string canonical = absl::StrCat("objects\n", id_, "\n");
-  if (request.filter.has_value()) {
-    DIPTYCH_RETURN_IF_ERROR(ValidateFilter(*request.filter, limits));
-    absl::StrAppend(&canonical, FormatFilter(*request.filter));
-  }
-  const uint64_t hash = PageRequestHash(canonical);
-  // Pages continue behind the last id given.
-  std::string after;
-  if (!request.page_token.empty()) {
-    DIPTYCH_ASSIGN_OR_RETURN(after, DecodePageToken(hash, request.page_token));
-  }
-  const size_t page_size = std::min<size_t>(
-      request.page_size == 0 ? limits.page_size_default : request.page_size,
-      limits.page_size_max);
-  const CollectionSpec spec = description().spec;
-
-  std::optional<SlotSet> slots;
-  std::unique_ptr<ReadTransaction> read;
-  if (request.filter.has_value()) {
-    // Between two commits, so that slots and snapshot are of one state.
-    absl::ReaderMutexLock lock(&published_);
-    DIPTYCH_ASSIGN_OR_RETURN(slots, index_.Evaluate(*request.filter));
-    DIPTYCH_ASSIGN_OR_RETURN(read, store_->BeginRead());
-  } else {
-    DIPTYCH_ASSIGN_OR_RETURN(read, store_->BeginRead());
-  }
-
-  ListObjectsResult result;
-  size_t bytes = 0;
-  // False: the page is full, and there is at least this one more.
-  const auto add = [&](absl::string_view id,
-                       Slot slot) -> absl::StatusOr<bool> {
-    const auto finish = [&] {
-      result.next_page_token =
-          EncodePageToken(hash, result.objects.back().object.id);
-      return false;
-    };
-    if (result.objects.size() == page_size) return finish();
-    DIPTYCH_ASSIGN_OR_RETURN(auto record, ReadObject(*read, slot));
-    if (!record.has_value()) {
-      return absl::DataLossError(absl::StrCat(
-          "the record of an object is missing; write or delete it: ",
-          std::string(id)));
-    }
-    DIPTYCH_ASSIGN_OR_RETURN(
-        ObjectView view,
-        View(*read, slot, *std::move(record), request.projection, spec));
-    bytes += ViewBytes(view);
-    if (!result.objects.empty() && bytes > limits.page_bytes_max) {
-      return finish();
-    }
-    result.objects.push_back(std::move(view));
-    return true;
-  };
-
-  DIPTYCH_ASSIGN_OR_RETURN(Counters counters, ReadCounters(*read));
-  if (slots.has_value() && slots->Count() < counters.objects / 16) {
-    // Few match: they are sorted rather than met while walking all ids.
-    DIPTYCH_ASSIGN_OR_RETURN(auto ids, IdsOf(*read, *slots));
-    for (auto id = std::upper_bound(ids.begin(), ids.end(), after);
-         id != ids.end(); ++id) {
-      DIPTYCH_ASSIGN_OR_RETURN(auto slot, FindSlot(*read, *id));
-      if (!slot.has_value()) continue;
-      DIPTYCH_ASSIGN_OR_RETURN(bool more, add(*id, *slot));
-      if (!more) break;
-    }
-    return result;
-  }
-  DIPTYCH_ASSIGN_OR_RETURN(auto cursor, read->NewCursor(Table::kIds));
-  DIPTYCH_ASSIGN_OR_RETURN(bool found, cursor->Seek(after));
-  if (found && !after.empty() && cursor->key() == after) {
-    DIPTYCH_ASSIGN_OR_RETURN(found, cursor->Next());
-  }
-  while (found) {
-    DIPTYCH_ASSIGN_OR_RETURN(Slot slot,
-                             DecodeSlot(cursor->key(), cursor->value()));
-    if (!slots.has_value() || slots->Contains(slot)) {
-      DIPTYCH_ASSIGN_OR_RETURN(bool more, add(cursor->key(), slot));
-      if (!more) break;
-    }
-    DIPTYCH_ASSIGN_OR_RETURN(found, cursor->Next());
-  }
-  return result;
 }
 
 }  // namespace diptych::storage

@@ -130,10 +130,12 @@ absl::StatusOr<LocalCollection::SearchPlan> LocalCollection::PlanSearch(
     DIPTYCH_ASSIGN_OR_RETURN(plan.query, ReadVector(*read, *slot, entry));
   }
   if (plan.query.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the object has no vector in this space, so nothing is near it; choose "
-        "another object or space: ",
-        near->id));
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat(
+            "the object has no vector in this space, so nothing is near it; "
+            "choose another object or space: ",
+            near->id)),
+        "NO_VECTOR");
   }
   if (!near->include_self) plan.excluded_ids.insert(near->id);
   return plan;
@@ -217,10 +219,12 @@ absl::StatusOr<std::optional<SearchResult>> LocalCollection::SearchOnce(
                                             request.projection, plan.spec));
     bytes += ViewBytes(hit.view);
     if (bytes > environment_.limits.answer_bytes_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the answer would be larger than is allowed; ask for fewer hits, or "
-          "for less of each: bytes allowed ",
-          environment_.limits.answer_bytes_max));
+      return WithReason(
+          absl::ResourceExhaustedError(absl::StrCat(
+              "the answer would be larger than is allowed; ask for fewer hits, "
+              "or for less of each: bytes allowed ",
+              environment_.limits.answer_bytes_max)),
+          "ANSWER_TOO_LARGE");
     }
     result.hits.push_back(std::move(hit));
   }

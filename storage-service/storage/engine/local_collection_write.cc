@@ -141,6 +141,7 @@ absl::Status LocalCollection::RunBatch(const CallContext& context,
   };
   write.apply = [this, &batch] {
     FixSpaces(batch.states());
+    absl::MutexLock lock(&applying_);
     return batch.Apply(index_);
   };
   return queue_.Run(context, write);
@@ -290,7 +291,10 @@ absl::StatusOr<DeleteObjectsResult> LocalCollection::Delete(
   write.write = [&batch](WriteTransaction& transaction) {
     return batch.Write(transaction);
   };
-  write.apply = [this, &batch] { return batch.Apply(index_); };
+  write.apply = [this, &batch] {
+    absl::MutexLock lock(&applying_);
+    return batch.Apply(index_);
+  };
   DIPTYCH_RETURN_IF_ERROR(queue_.Run(context, write));
   return DeleteObjectsResult{batch.deleted()};
 }

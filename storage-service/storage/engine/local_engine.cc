@@ -1,8 +1,10 @@
 #include "storage/engine/local_engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,7 +39,9 @@ absl::Status CollectionNameTaken(absl::string_view name) {
 }  // namespace
 
 LocalEngine::LocalEngine(const LocalEngineOptions& options)
-    : options_(options) {
+    : options_(options),
+      snapshots_(options.snapshot_directory, options.lmdb,
+                 options.limits.snapshots_max, options.before_step) {
   environment_.limits = options.limits;
   environment_.write_queue = options.write_queue;
   environment_.clock = options.clock;
@@ -95,23 +99,40 @@ absl::Status LocalEngine::Load() {
   DIPTYCH_ASSIGN_OR_RETURN(std::vector<Collection> collections,
                            catalog_->ReadAll());
   DIPTYCH_RETURN_IF_ERROR(RemoveOrphans(collections));
+  // They share nothing, so each processor opens some of them.
+  std::vector<CollectionMap::mapped_type> opened(collections.size(),
+                                                 absl::UnknownError(""));
+  std::atomic<size_t> next{0};
+  const auto open_some = [&] {
+    for (size_t i = next++; i < collections.size(); i = next++) {
+      opened[i] = OpenCollection(collections[i]);
+    }
+  };
+  std::vector<std::thread> threads;
+  const size_t threads_wanted =
+      std::min<size_t>(std::thread::hardware_concurrency(), collections.size());
+  while (threads.size() + 1 < threads_wanted) threads.emplace_back(open_some);
+  open_some();
+  for (std::thread& thread : threads) thread.join();
   absl::MutexLock lock(&mutex_);
-  for (const Collection& collection : collections) {
-    absl::StatusOr<std::shared_ptr<LocalCollection>> opened;
-    auto records = options_.open_store(DirectoryOf(collection.id));
-    if (records.ok()) {
-      opened =
-          LocalCollection::Open(collection, *std::move(records), &environment_);
-    } else {
-      opened = records.status();
-    }
-    if (!opened.ok()) {
-      opened = Annotate(opened.status(), "the collection could not be opened");
-    }
-    catalogued_.emplace(collection.spec.name, collection);
-    collections_.emplace(collection.spec.name, std::move(opened));
+  for (size_t i = 0; i < collections.size(); ++i) {
+    catalogued_.emplace(collections[i].spec.name, collections[i]);
+    collections_.emplace(collections[i].spec.name, std::move(opened[i]));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<LocalCollection>> LocalEngine::OpenCollection(
+    const Collection& collection) const {
+  auto records = options_.open_store(DirectoryOf(collection.id));
+  absl::Status status = records.status();
+  if (status.ok()) {
+    auto opened =
+        LocalCollection::Open(collection, *std::move(records), &environment_);
+    if (opened.ok()) return opened;
+    status = opened.status();
+  }
+  return Annotate(status, "the collection could not be opened");
 }
 
 absl::Status LocalEngine::RemoveOrphans(
@@ -171,10 +192,11 @@ absl::StatusOr<CreateCollectionResult> LocalEngine::CreateCollection(
     return CreateCollectionResult{existing->description(), false};
   }
   if (catalogued_.size() >= limits().collections_max) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("there are as many collections as are allowed; delete one "
-                     "first: ",
-                     limits().collections_max));
+    return WithReason(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "there are as many collections as are allowed; delete one first: ",
+            limits().collections_max)),
+        "COLLECTIONS_MAX");
   }
   const absl::Time now = options_.clock->Now();
   Collection collection;
@@ -343,6 +365,13 @@ absl::StatusOr<GetObjectsResult> LocalEngine::GetObjects(
     const CallContext& context, const GetObjectsRequest& request) {
   DIPTYCH_ASSIGN_OR_RETURN(auto collection, Find(context, request.collection));
   return collection->Get(request);
+}
+
+absl::StatusOr<std::string> LocalEngine::GetImage(
+    const CallContext& context, absl::string_view collection,
+    absl::string_view content_sha256) {
+  DIPTYCH_ASSIGN_OR_RETURN(auto found, Find(context, collection));
+  return found->Image(content_sha256);
 }
 
 absl::StatusOr<ListObjectsResult> LocalEngine::ListObjects(

@@ -1,6 +1,7 @@
 // The engine on this machine: LMDB below, hnswlib beside it.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -16,6 +17,7 @@
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
 #include "storage/engine/local_collection.h"
+#include "storage/engine/snapshot_root.h"
 #include "storage/engine/uri_loader.h"
 #include "storage/engine/vectorizer.h"
 #include "storage/engine/write_queue.h"
@@ -26,6 +28,8 @@ namespace diptych::storage {
 
 struct LocalEngineOptions {
   std::filesystem::path data_directory;
+  // Snapshots are written below it; empty: there are none.
+  std::filesystem::path snapshot_directory;
   // Makes the vectors; must outlive the engine. Null: none are made.
   Vectorizer* vectorizer = nullptr;
   // Brings images that lie at URIs; must outlive the engine. Null: URIs are
@@ -48,6 +52,9 @@ struct LocalEngineOptions {
   std::function<absl::StatusOr<std::unique_ptr<RecordStore>>(
       const std::filesystem::path& directory)>
       open_store;
+  // For tests: called before each step of a snapshot, a restore or a reset that
+  // changes the disk; an error ends it there.
+  std::function<absl::Status(absl::string_view step)> before_step;
 };
 
 // Operation: DATA/LOCK keeps other processes out; DATA/catalog/ says which
@@ -67,7 +74,7 @@ class LocalEngine final : public Engine {
   ~LocalEngine() override;
 
   EngineCapabilities capabilities() const override {
-    return {.keyword_search = true};
+    return {.ordered_listing = true, .keyword_search = true};
   }
   const Limits& limits() const override { return environment_.limits; }
 
@@ -97,6 +104,9 @@ class LocalEngine final : public Engine {
       const CallContext& context, const DeleteObjectsRequest& request) override;
   absl::StatusOr<GetObjectsResult> GetObjects(
       const CallContext& context, const GetObjectsRequest& request) override;
+  absl::StatusOr<std::string> GetImage(
+      const CallContext& context, absl::string_view collection,
+      absl::string_view content_sha256) override;
   absl::StatusOr<ListObjectsResult> ListObjects(
       const CallContext& context, const ListObjectsRequest& request) override;
   absl::StatusOr<uint64_t> CountObjects(
@@ -108,24 +118,63 @@ class LocalEngine final : public Engine {
   absl::Status AwaitIndexing(const CallContext& context,
                              absl::string_view collection) override;
 
+  // local_engine_admin.cc
+  absl::Status Flush(const CallContext& context,
+                     absl::string_view collection) override;
+  absl::StatusOr<SnapshotInfo> CreateSnapshot(const CallContext& context,
+                                              absl::string_view name) override;
+  absl::StatusOr<std::vector<SnapshotInfo>> ListSnapshots(
+      const CallContext& context) override;
+  absl::StatusOr<RestoreSnapshotResult> RestoreSnapshot(
+      const CallContext& context, absl::string_view name) override;
+  absl::StatusOr<CompactionResult> CompactCollection(
+      const CallContext& context, absl::string_view collection) override;
+  absl::Status Reset(const CallContext& context) override;
+
  private:
   class Import;
   using CollectionMap =
       std::map<std::string, absl::StatusOr<std::shared_ptr<LocalCollection>>,
                std::less<>>;
 
+  struct MadeCollection {
+    Collection description;
+    std::shared_ptr<LocalCollection> opened;
+  };
+  // Held by the one operation on everything that is under way.
+  struct EndAdministration {
+    void operator()(std::atomic<bool>* administered) const {
+      administered->store(false);
+    }
+  };
+  using Administration = std::unique_ptr<std::atomic<bool>, EndAdministration>;
+
   explicit LocalEngine(const LocalEngineOptions& options);
   absl::Status Load();
   absl::Status RemoveOrphans(const std::vector<Collection>& collections);
   std::filesystem::path DirectoryOf(uint64_t id) const;
+  absl::StatusOr<std::shared_ptr<LocalCollection>> OpenCollection(
+      const Collection& collection) const;
   absl::StatusOr<std::shared_ptr<LocalCollection>> Find(
       const CallContext& context, absl::string_view name) const;
+
+  absl::StatusOr<Administration> BeginAdministration(
+      const CallContext& context);
+  absl::Status Step(absl::string_view name) const;
+  absl::StatusOr<std::vector<SnapshotSource>> BeginSnapshotReads();
+  absl::StatusOr<MadeCollection> CopyFromSnapshot(
+      const CallContext& context, const VerifiedSnapshot& snapshot,
+      Collection collection);
+  // In one commit; the collections of before go when nobody uses them.
+  absl::Status ReplaceAll(const std::vector<MadeCollection>& made);
 
   const LocalEngineOptions options_;
   std::unique_ptr<DirectoryLock> directory_lock_;
   std::unique_ptr<ThreadPool> own_executor_;
   std::unique_ptr<BulkVectorizer> bulk_vectorizer_;
   CollectionEnvironment environment_;
+  const SnapshotRoot snapshots_;
+  std::atomic<bool> administered_{false};
 
   // Held by the one call that changes the catalog, across its commit.
   absl::Mutex catalog_mutex_;

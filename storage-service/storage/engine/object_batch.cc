@@ -7,20 +7,24 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/hash/sha256.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/engine/object_validation.h"
-#include "storage/record/sha256.h"
 
 namespace diptych::storage {
 namespace {
 
 constexpr char kConflict[] = "WRITE_CONFLICT";
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(50);
 
 absl::Status Conflict() {
   return WithReason(
-      absl::AbortedError("another request changed the object meanwhile; try "
+      WithRetryAfter(absl::AbortedError(
+                         "another request changed the object meanwhile; try "
                          "again"),
+                     kRetryDelay),
       kConflict);
 }
 
@@ -229,9 +233,11 @@ absl::Status ObjectWriteBatch::Decide(ReadTransaction& transaction,
   }
   if (!object.vectorized) return Conflict();
   if (counters_.next_slot == std::numeric_limits<Slot>::max()) {
-    return absl::ResourceExhaustedError(
-        "the collection has taken 2^32 - 1 writes, which is all it can; export "
-        "it into a new one");
+    return WithReason(
+        absl::ResourceExhaustedError(
+            "the collection has taken 2^32 - 1 writes, which is all it can; "
+            "export it into a new one"),
+        "WRITES_MAX");
   }
   decision.slot = counters_.next_slot++;
   decision.record.id = object.id;

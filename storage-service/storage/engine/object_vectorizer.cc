@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/engine/object_inputs.h"
@@ -14,6 +15,8 @@
 
 namespace diptych::storage {
 namespace {
+
+constexpr absl::Duration kRetryDelay = absl::Seconds(1);
 
 // Errors of one call in the terms of the caller's request.
 absl::Status Explain(const absl::Status& status, const std::string& model,
@@ -41,11 +44,14 @@ absl::Status Explain(const absl::Status& status, const std::string& model,
       return violations.ToStatus();
     }
     case absl::StatusCode::kNotFound:
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the inference service does not serve the model of this collection; "
-          "start it with that model, or bring your own vectors: ",
-          model.empty() ? "its default model" : model, ": ",
-          std::string(status.message())));
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat(
+              "the inference service does not serve the model of this "
+              "collection; start it with that model, or bring your own "
+              "vectors: ",
+              model.empty() ? "its default model" : model, ": ",
+              std::string(status.message()))),
+          "MODEL_NOT_SERVED");
     default:
       return Annotate(status,
                       "vectors could not be made and nothing was written "
@@ -80,8 +86,11 @@ absl::Status Run(const CallContext& context, Vectorizer* vectorizer,
     }
     if (!model.fingerprint.empty() &&
         model.fingerprint != made->model_fingerprint) {
-      return absl::FailedPreconditionError(
-          "the inference service changed its model during the call; try again");
+      return WithReason(WithRetryAfter(absl::FailedPreconditionError(
+                                           "the inference service changed its "
+                                           "model during the call; try again"),
+                                       kRetryDelay),
+                        "MODEL_CHANGED");
     }
     model.fingerprint = made->model_fingerprint;
     for (std::vector<float>& vector : made->vectors) {
@@ -121,10 +130,12 @@ absl::Status VectorizeObjects(const CallContext& context,
   for (auto& [name, model] : models) {
     if (model.inputs.empty()) continue;
     if (vectorizer == nullptr) {
-      return absl::FailedPreconditionError(
-          "this collection's vectors are made by an inference service, and the "
-          "server has none; start it with --inference, or bring your own "
-          "vectors");
+      return WithReason(
+          absl::FailedPreconditionError(
+              "this collection's vectors are made by an inference service, and "
+              "the server has none; start it with --inference, or bring your "
+              "own vectors"),
+          "NO_INFERENCE_SERVICE");
     }
     DIPTYCH_RETURN_IF_ERROR(Run(context, vectorizer, name, model));
   }

@@ -75,6 +75,24 @@ struct CollectionStats {
   std::vector<VectorSpaceStats> vector_spaces;
 };
 
+// ---- operation ----
+
+struct SnapshotInfo {
+  std::string name;
+  Timestamp create_time;
+  uint64_t size_bytes = 0;
+  uint64_t collections = 0;
+};
+
+struct RestoreSnapshotResult {
+  uint64_t collections = 0;
+};
+
+struct CompactionResult {
+  uint64_t disk_bytes_before = 0;
+  uint64_t disk_bytes_after = 0;
+};
+
 // ---- objects ----
 
 // An object as a caller gives it.
@@ -155,6 +173,9 @@ struct GetObjectsResult {
   std::vector<std::string> missing_ids;
 };
 
+// By a property's scalar value: false before true, then numbers, then texts
+// (bytewise, by their first 256 bytes), then timestamps. Equals by id. Objects
+// without one come last, both ways.
 struct OrderBy {
   std::string property;
   bool descending = false;

@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/hash/sha256.h"
 #include "common/status/error_details.h"
 #include "storage/engine/object_validation.h"
-#include "storage/record/sha256.h"
 
 namespace diptych::storage {
 namespace {

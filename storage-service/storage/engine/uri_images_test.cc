@@ -3,13 +3,13 @@
 
 #include <variant>
 
+#include "common/hash/sha256.h"
 #include "common/status/error_details.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "storage/engine/fake_uri_loader.h"
 #include "storage/engine/fake_vectorizer.h"
 #include "storage/engine/local_engine.h"
-#include "storage/record/sha256.h"
 
 namespace diptych::storage {
 namespace {

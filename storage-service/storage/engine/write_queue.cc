@@ -55,6 +55,24 @@ absl::Status WriteQueue::Run(const CallContext& context,
   return waiter.status;
 }
 
+absl::Status WriteQueue::RunBetweenWrites(
+    const CallContext& context, absl::FunctionRef<absl::Status()> work) {
+  {
+    absl::MutexLock lock(&mutex_);
+    auto idle = [this]()
+                    ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !leading_; };
+    if (!clock_->AwaitWithDeadline(mutex_, absl::Condition(&idle),
+                                   context.deadline)) {
+      return context.Check(context.deadline);
+    }
+    leading_ = true;
+  }
+  const absl::Status status = work();
+  absl::MutexLock lock(&mutex_);
+  leading_ = false;
+  return status;
+}
+
 std::vector<WriteQueue::Waiter*> WriteQueue::TakeGroup() {
   std::vector<Waiter*> group;
   size_t bytes = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/concurrency/call_context.h"
@@ -60,6 +61,11 @@ class WriteQueue {
 
   // OK: durable and applied. DEADLINE_EXCEEDED, CANCELLED: not begun.
   absl::Status Run(const CallContext& context, const QueuedWrite& write);
+
+  // Runs `work` while no write is under way. Writes that come meanwhile wait.
+  // DEADLINE_EXCEEDED, CANCELLED: not begun. Else what `work` returns.
+  absl::Status RunBetweenWrites(const CallContext& context,
+                                absl::FunctionRef<absl::Status()> work);
 
   size_t queued() const;
 

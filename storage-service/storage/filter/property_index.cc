@@ -5,90 +5,27 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/node_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/filter/pattern.h"
+#include "storage/filter/property_table.h"
 #include "storage/filter/value_comparison.h"
 #include "storage/filter/value_postings.h"
 
 namespace diptych::storage {
 namespace {
 
+static_assert(kOrderedTextBytesMax == ValuePostings::kTextBytesMax);
 static_assert(PropertyIndex::kIndexedTextBytesMax ==
               ValuePostings::kTextBytesMax);
-
-struct PropertyTable {
-  SlotSet present;         // holds anything but null
-  ValuePostings scalars;   // the value itself
-  ValuePostings elements;  // of lists
-  SlotSet long_texts;      // the value itself is a text too long to be held
-  absl::flat_hash_map<Slot, GeoPoint> points;
-
-  void Add(const PropertyValue& value, Slot slot);
-  void Remove(const PropertyValue& value, Slot slot);
-};
-
-template <typename T>
-constexpr bool kIsScalar =
-    std::is_same_v<T, bool> || std::is_same_v<T, int64_t> ||
-    std::is_same_v<T, double> || std::is_same_v<T, std::string> ||
-    std::is_same_v<T, Timestamp>;
-
-bool IsLong(const PropertyValue& value) {
-  const auto* text = std::get_if<std::string>(&value);
-  return text != nullptr && text->size() > ValuePostings::kTextBytesMax;
-}
-
-void PropertyTable::Add(const PropertyValue& value, Slot slot) {
-  if (std::holds_alternative<std::monostate>(value)) return;
-  present.Add(slot);
-  if (IsLong(value)) long_texts.Add(slot);
-  std::visit(
-      [&](const auto& held) {
-        using T = std::decay_t<decltype(held)>;
-        if constexpr (kIsScalar<T>) {
-          scalars.Add(held, slot);
-        } else if constexpr (std::is_same_v<T, GeoPoint>) {
-          points[slot] = held;
-        } else if constexpr (!std::is_same_v<T, std::monostate> &&
-                             !std::is_same_v<T, ImageReference>) {
-          for (const typename T::value_type& element : held) {
-            elements.Add(element, slot);
-          }
-        }
-      },
-      value);
-}
-
-void PropertyTable::Remove(const PropertyValue& value, Slot slot) {
-  present.Remove(slot);
-  long_texts.Remove(slot);
-  points.erase(slot);
-  std::visit(
-      [&](const auto& held) {
-        using T = std::decay_t<decltype(held)>;
-        if constexpr (kIsScalar<T>) {
-          scalars.Remove(held, slot);
-        } else if constexpr (!std::is_same_v<T, std::monostate> &&
-                             !std::is_same_v<T, ImageReference> &&
-                             !std::is_same_v<T, GeoPoint>) {
-          for (const typename T::value_type& element : held) {
-            elements.Remove(element, slot);
-          }
-        }
-      },
-      value);
-}
 
 // What has to look at many values comes last in a conjunction.
 int CostOf(const Filter& filter) {
@@ -120,7 +57,7 @@ class PropertyIndex::Tables {
  public:
   absl::Mutex mutex;
   SlotSet all ABSL_GUARDED_BY(mutex);
-  absl::node_hash_map<std::string, Slot> slot_of_id ABSL_GUARDED_BY(mutex);
+  SlotsById slot_of_id ABSL_GUARDED_BY(mutex);
   // The keys of slot_of_id.
   absl::flat_hash_map<Slot, const std::string*> id_of_slot
       ABSL_GUARDED_BY(mutex);
@@ -137,8 +74,7 @@ class Evaluation {
   using PropertyReader = PropertyIndex::PropertyReader;
   using Found = absl::StatusOr<SlotSet>;
 
-  Evaluation(const SlotSet& all,
-             const absl::node_hash_map<std::string, Slot>& slot_of_id,
+  Evaluation(const SlotSet& all, const SlotsById& slot_of_id,
              const absl::flat_hash_map<std::string, PropertyTable>& properties,
              const PropertyReader& reader)
       : all_(all),
@@ -374,7 +310,7 @@ class Evaluation {
   }
 
   const SlotSet& all_;
-  const absl::node_hash_map<std::string, Slot>& slot_of_id_;
+  const SlotsById& slot_of_id_;
   const absl::flat_hash_map<std::string, PropertyTable>& properties_;
   const PropertyReader& reader_;
 };
@@ -436,10 +372,56 @@ absl::StatusOr<SlotSet> PropertyIndex::Evaluate(const Filter& filter) const {
 
 bool PropertyIndex::IdBefore(Slot a, Slot b) const {
   absl::ReaderMutexLock lock(&tables_->mutex);
-  const auto& ids = tables_->id_of_slot;
-  const auto id_a = ids.find(a), id_b = ids.find(b);
-  if (id_a == ids.end() || id_b == ids.end()) return id_b != ids.end();
+  const auto id_a = tables_->id_of_slot.find(a);
+  const auto id_b = tables_->id_of_slot.find(b);
+  const auto none = tables_->id_of_slot.end();
+  if (id_a == none || id_b == none) return id_b != none;
   return *id_a->second < *id_b->second;
+}
+
+absl::StatusOr<std::vector<OrderedSlot>> PropertyIndex::List(
+    const Filter* filter, absl::string_view after, size_t limit) const {
+  absl::ReaderMutexLock lock(&tables_->mutex);
+  SlotSet matching;
+  if (filter != nullptr) {
+    DIPTYCH_ASSIGN_OR_RETURN(matching,
+                             Evaluation(tables_->all, tables_->slot_of_id,
+                                        tables_->properties, reader_)
+                                 .Find(*filter, nullptr));
+  }
+  return ListById({tables_->slot_of_id, tables_->id_of_slot},
+                  filter == nullptr ? tables_->all : matching, after, limit);
+}
+
+absl::StatusOr<std::vector<OrderedSlot>> PropertyIndex::List(
+    const Filter* filter, const std::string& property, bool descending,
+    const std::optional<OrderPosition>& after, size_t limit) const {
+  absl::ReaderMutexLock lock(&tables_->mutex);
+  SlotSet matching = tables_->all;
+  if (filter != nullptr) {
+    DIPTYCH_ASSIGN_OR_RETURN(matching,
+                             Evaluation(tables_->all, tables_->slot_of_id,
+                                        tables_->properties, reader_)
+                                 .Find(*filter, nullptr));
+  }
+  static const PropertyTable* const empty = new PropertyTable;
+  const auto found = tables_->properties.find(property);
+  const PropertyTable& table =
+      found == tables_->properties.end() ? *empty : found->second;
+  // Texts too long to be held are read, to the length that decides.
+  TextSlots long_texts;
+  SlotSet unheld = table.long_texts;
+  unheld &= matching;
+  for (const Slot slot : unheld.ToVector()) {
+    DIPTYCH_ASSIGN_OR_RETURN(const Properties properties, reader_(slot));
+    const auto value = properties.find(property);
+    if (value == properties.end()) continue;
+    if (const auto key = OrderValueOf(value->second); key.has_value()) {
+      long_texts[std::get<std::string>(*key)].push_back(slot);
+    }
+  }
+  return ListByValue({tables_->slot_of_id, tables_->id_of_slot}, table,
+                     long_texts, matching, descending, after, limit);
 }
 
 SlotSet PropertyIndex::All() const {
@@ -460,10 +442,7 @@ size_t PropertyIndex::memory_bytes() const {
   }
   bytes += tables_->id_of_slot.capacity() * (sizeof(Slot) + sizeof(void*));
   for (const auto& [name, table] : tables_->properties) {
-    bytes += name.capacity() + sizeof(table) + table.present.memory_bytes() +
-             table.long_texts.memory_bytes() + table.scalars.memory_bytes() +
-             table.elements.memory_bytes() +
-             table.points.capacity() * (sizeof(Slot) + sizeof(GeoPoint) + 1);
+    bytes += name.capacity() + sizeof(table) + table.memory_bytes();
   }
   return bytes;
 }

@@ -12,16 +12,21 @@
 // Concurrency: any thread may call any method; evaluations run beside each
 // other and wait for Add and Remove.
 // Limits: substring and regular expression look at every distinct value of the
-// property, geo distance at every point.
+// property, geo distance at every point; a listing by a property walks its
+// values up to the end of the page, and reads all its long texts that match.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/filter/property_order.h"
 #include "storage/index/slot_set.h"
 #include "storage/types/filter.h"
 #include "storage/types/property_value.h"
@@ -57,6 +62,17 @@ class PropertyIndex {
   // Whether the id of `a` comes before that of `b`, bytewise. An id that is not
   // there comes first.
   bool IdBefore(Slot a, Slot b) const;
+
+  // At most `limit` of the slots that match `filter` (null: all) in the order
+  // of their ids, from the first id behind `after` (empty: the first of all).
+  absl::StatusOr<std::vector<OrderedSlot>> List(const Filter* filter,
+                                                absl::string_view after,
+                                                size_t limit) const;
+  // The same in the order of a property (property_order.h), from behind `after`
+  // (absent: from the first).
+  absl::StatusOr<std::vector<OrderedSlot>> List(
+      const Filter* filter, const std::string& property, bool descending,
+      const std::optional<OrderPosition>& after, size_t limit) const;
 
   // Every slot.
   SlotSet All() const;

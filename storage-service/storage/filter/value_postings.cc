@@ -115,6 +115,10 @@ NumberKey::NumberKey(double value) : value_(value) {
   }
 }
 
+FilterOperand NumberKey::operand() const {
+  return std::visit([](auto value) { return FilterOperand(value); }, value_);
+}
+
 bool operator<(const NumberKey& a, const NumberKey& b) {
   const auto* whole_a = std::get_if<int64_t>(&a.value_);
   const auto* whole_b = std::get_if<int64_t>(&b.value_);

@@ -30,6 +30,14 @@ class PostingList {
   void Remove(Slot slot);  // nothing if it is not there
   bool empty() const { return count_ == 0; }
   void AddTo(SlotSet& set) const;
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    if (many_ != nullptr) {
+      many_->ForEach(visit);
+    } else if (count_ == 1) {
+      visit(only_);
+    }
+  }
   size_t memory_bytes() const;
 
  private:
@@ -44,6 +52,7 @@ class NumberKey {
   explicit NumberKey(int64_t value) : value_(value) {}
   explicit NumberKey(double value);
   friend bool operator<(const NumberKey& a, const NumberKey& b);
+  FilterOperand operand() const;
 
  private:
   std::variant<int64_t, double> value_;
@@ -70,12 +79,21 @@ class ValuePostings {
   void FindTexts(const std::function<bool(const std::string&)>& matches,
                  SlotSet& found) const;
 
+  // The tables themselves, for walking in their order.
+  using NumberTable = absl::btree_map<NumberKey, PostingList>;
+  using TextTable = absl::btree_map<std::string, PostingList, std::less<>>;
+  using TimestampTable = absl::btree_map<Timestamp, PostingList>;
+  const PostingList& slots_of(bool value) const { return bools_[value]; }
+  const NumberTable& numbers() const { return numbers_; }
+  const TextTable& texts() const { return texts_; }
+  const TimestampTable& timestamps() const { return timestamps_; }
+
   size_t memory_bytes() const;
 
  private:
-  absl::btree_map<NumberKey, PostingList> numbers_;
-  absl::btree_map<std::string, PostingList, std::less<>> texts_;
-  absl::btree_map<Timestamp, PostingList> timestamps_;
+  NumberTable numbers_;
+  TextTable texts_;
+  TimestampTable timestamps_;
   absl::flat_hash_map<uint64_t, PostingList> long_texts_;
   PostingList bools_[2];
 };

@@ -18,6 +18,8 @@ namespace diptych::storage {
 namespace {
 
 constexpr int kMessageBytesMax = 64 << 20;
+// A service that comes back is found within two seconds.
+constexpr absl::Duration kRetryDelay = absl::Seconds(2);
 
 // Embedding is free of side effects, so it may be repeated. RESOURCE_EXHAUSTED
 // is not retried here: its RetryInfo belongs to whoever holds the work.
@@ -126,12 +128,14 @@ absl::Status GrpcVectorizer::CallStatus(const grpc::Status& status) {
   if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
     return FromGrpcStatus(status);
   return WithReason(
-      absl::UnavailableError(absl::StrCat(
-          "the inference service at ", options_.target,
-          " cannot be reached, so no vector can be made of text or images; ",
-          "searches by vector or by object, and objects that bring their "
-          "vectors, go on: ",
-          status.error_message())),
+      WithRetryAfter(
+          absl::UnavailableError(absl::StrCat(
+              "the inference service at ", options_.target,
+              " cannot be reached, so no vector can be made of text or images; "
+              "searches by vector or by object, and objects that bring their "
+              "vectors, go on: ",
+              status.error_message())),
+          kRetryDelay),
       "INFERENCE_UNAVAILABLE");
 }
 

@@ -1,8 +1,6 @@
 #include "storage/record/lmdb_record_store.h"
 
-#include <fcntl.h>
 #include <lmdb.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,9 +13,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/record/durable_files.h"
+#include "storage/record/lmdb_transaction.h"
+#include "storage/record/record_copy.h"
 
 namespace diptych::storage {
 namespace {
@@ -26,186 +26,33 @@ constexpr std::array<const char*, kTableCount> kTableNames = {
     "meta",    "collections", "objects",         "ids",
     "vectors", "images",      "image_references"};
 
-absl::Status LmdbError(int code, absl::string_view doing) {
-  const std::string message =
-      absl::StrCat(doing, ": ", mdb_strerror(code), " (", code, ")");
-  switch (code) {
-    case MDB_SUCCESS:
-      return absl::OkStatus();
-    case MDB_MAP_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case ENOMEM:
-      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                            message, "; free disk space or raise the limit")),
-                        "STORE_FULL");
-    case MDB_TXN_FULL:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(message, "; write less at once"));
-    case MDB_READERS_FULL:
-      return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
-                                message, "; too many reads at once")),
-                            absl::Milliseconds(100));
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-      return absl::DataLossError(message);
-    case MDB_PANIC:
-      return absl::InternalError(absl::StrCat(
-          message, "; an earlier write to disk failed, restart the server"));
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    default:
-      return absl::InternalError(message);
-  }
-}
-
-MDB_val ToVal(absl::string_view bytes) {
-  return {bytes.size(), const_cast<char*>(bytes.data())};
-}
-
-absl::string_view ToView(const MDB_val& value) {
-  return {static_cast<const char*>(value.mv_data), value.mv_size};
-}
-
-absl::Status CheckKey(absl::string_view key) {
-  if (!key.empty() && key.size() <= RecordStore::kKeyBytesMax) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("keys have 1 to ", RecordStore::kKeyBytesMax,
-                   " bytes, this one has ", key.size()));
-}
-
-absl::Status SyncDirectory(const std::filesystem::path& directory) {
-  const int file = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) {
-    return LmdbError(errno, absl::StrCat("cannot open ", directory.string()));
-  }
-  const int result = fsync(file) == 0 ? 0 : errno;
-  close(file);
-  return LmdbError(result, absl::StrCat("cannot sync ", directory.string()));
-}
-
-using TableHandles = std::array<MDB_dbi, kTableCount>;
-
-class Cursor final : public RecordCursor {
- public:
-  explicit Cursor(MDB_cursor* cursor) : cursor_(cursor) {}
-  ~Cursor() override { mdb_cursor_close(cursor_); }
-  Cursor(const Cursor&) = delete;
-  Cursor& operator=(const Cursor&) = delete;
-
-  absl::StatusOr<bool> Seek(absl::string_view key) override {
-    key_ = ToVal(key);
-    return Move(key.empty() ? MDB_FIRST : MDB_SET_RANGE);
-  }
-  absl::StatusOr<bool> Next() override { return Move(MDB_NEXT); }
-  absl::string_view key() const override { return ToView(key_); }
-  absl::string_view value() const override { return ToView(value_); }
-
- private:
-  absl::StatusOr<bool> Move(MDB_cursor_op operation) {
-    const int code = mdb_cursor_get(cursor_, &key_, &value_, operation);
-    if (code == MDB_NOTFOUND) return false;
-    if (code != 0) return LmdbError(code, "cannot read the store");
-    return true;
-  }
-
-  MDB_cursor* const cursor_;
-  MDB_val key_ = {};
-  MDB_val value_ = {};
-};
-
-absl::StatusOr<std::optional<absl::string_view>> GetRecord(
-    MDB_txn* transaction, MDB_dbi table, absl::string_view key) {
-  // LMDB refuses empty keys; none is stored.
-  if (key.empty()) return std::optional<absl::string_view>();
-  MDB_val key_value = ToVal(key), value;
-  const int code = mdb_get(transaction, table, &key_value, &value);
-  if (code == MDB_NOTFOUND) return std::optional<absl::string_view>();
-  if (code != 0) return LmdbError(code, "cannot read the store");
-  return std::optional<absl::string_view>(ToView(value));
-}
-
-absl::StatusOr<std::unique_ptr<RecordCursor>> OpenCursor(MDB_txn* transaction,
-                                                         MDB_dbi table) {
-  MDB_cursor* cursor = nullptr;
-  if (int code = mdb_cursor_open(transaction, table, &cursor); code != 0) {
-    return LmdbError(code, "cannot read the store");
-  }
-  return std::make_unique<Cursor>(cursor);
-}
-
-class Write final : public WriteTransaction {
- public:
-  Write(MDB_txn* transaction, const TableHandles& tables)
-      : transaction_(transaction), tables_(tables) {}
-
-  absl::StatusOr<std::optional<absl::string_view>> Get(
-      Table table, absl::string_view key) override {
-    return GetRecord(transaction_, tables_[static_cast<int>(table)], key);
-  }
-  absl::StatusOr<std::unique_ptr<RecordCursor>> NewCursor(
-      Table table) override {
-    return OpenCursor(transaction_, tables_[static_cast<int>(table)]);
-  }
-
-  absl::Status Put(Table table, absl::string_view key,
-                   absl::string_view value) override {
-    DIPTYCH_RETURN_IF_ERROR(CheckKey(key));
-    const MDB_dbi handle = tables_[static_cast<int>(table)];
-    MDB_val key_value = ToVal(key), data = ToVal(value);
-    // Keys made from slots only grow. MDB_APPEND then fills pages to the brim,
-    // where the ordinary way splits them in halves.
-    if (table == Table::kObjects || table == Table::kVectors) {
-      const int code =
-          mdb_put(transaction_, handle, &key_value, &data, MDB_APPEND);
-      if (code != MDB_KEYEXIST) return Noted(code);
-      key_value = ToVal(key);
-      data = ToVal(value);
-    }
-    return Noted(mdb_put(transaction_, handle, &key_value, &data, 0));
-  }
-
-  absl::StatusOr<bool> Delete(Table table, absl::string_view key) override {
-    DIPTYCH_RETURN_IF_ERROR(CheckKey(key));
-    MDB_val key_value = ToVal(key);
-    const int code = mdb_del(transaction_, tables_[static_cast<int>(table)],
-                             &key_value, nullptr);
-    if (code == MDB_NOTFOUND) return false;
-    DIPTYCH_RETURN_IF_ERROR(Noted(code));
-    return true;
-  }
-
-  // Whether a write failed because the map is full.
-  bool map_full() const { return map_full_; }
-
- private:
-  absl::Status Noted(int code) {
-    if (code == MDB_MAP_FULL) map_full_ = true;
-    return LmdbError(code, "cannot write to the store");
-  }
-
-  MDB_txn* const transaction_;
-  const TableHandles& tables_;
-  bool map_full_ = false;
-};
+// Where a compaction writes, within the store's directory.
+constexpr char kCompactionDirectory[] = "compaction";
+constexpr char kDataFile[] = "data.mdb";
+constexpr char kLockFile[] = "lock.mdb";
 
 }  // namespace
 
 class LmdbRecordStore::Environment {
  public:
-  Environment(MDB_env* env, const LmdbOptions& options)
-      : env_(env), options_(options) {}
+  Environment(MDB_env* env, std::filesystem::path directory,
+              const LmdbOptions& options)
+      : env_(env), directory_(std::move(directory)), options_(options) {}
   ~Environment() { mdb_env_close(env_); }
 
   MDB_env* env() const { return env_; }
-  TableHandles& tables() { return tables_; }
+  LmdbTables& tables() { return tables_; }
+  const std::filesystem::path& directory() const { return directory_; }
+  const LmdbOptions& options() const { return options_; }
   absl::Mutex& write_mutex() { return write_mutex_; }
+
+  // The write mutex is held for these two.
+  const absl::Status& writable() const { return writable_; }
+  void RefuseWrites(const absl::Status& why) {
+    writable_ = Annotate(why,
+                         "the store takes no writes until the server is "
+                         "started again");
+  }
 
   // Reads are counted, because LMDB may change its map only while no
   // transaction of the process is alive.
@@ -246,6 +93,23 @@ class LmdbRecordStore::Environment {
     return Resize(std::min(size * 2, options_.map_bytes_max));
   }
 
+  // The write mutex is held. Waits until no read is alive; then `rename` puts
+  // the file of `other` in this one's place, and the two change their roles.
+  absl::Status ExchangeWith(Environment& other,
+                            absl::FunctionRef<absl::Status()> rename) {
+    absl::MutexLock lock(&mutex_);
+    growing_ = true;
+    mutex_.Await(absl::Condition(
+        +[](int64_t* reads) { return *reads == 0; }, &reads_));
+    const absl::Status renamed = rename();
+    if (renamed.ok()) {
+      std::swap(env_, other.env_);
+      std::swap(tables_, other.tables_);
+    }
+    growing_ = false;
+    return renamed;
+  }
+
   // The map must not move meanwhile: the write mutex is held, or a read is
   // counted.
   uint64_t map_bytes() const {
@@ -255,9 +119,12 @@ class LmdbRecordStore::Environment {
   }
 
  private:
-  MDB_env* const env_;
+  // Changed while no transaction is alive.
+  MDB_env* env_;
+  const std::filesystem::path directory_;
   const LmdbOptions options_;
-  TableHandles tables_ = {};
+  LmdbTables tables_ = {};
+  absl::Status writable_;
   absl::Mutex write_mutex_;
   absl::Mutex mutex_;
   bool growing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -278,13 +145,13 @@ class LmdbRecordStore::Environment {
 
     absl::StatusOr<std::optional<absl::string_view>> Get(
         Table table, absl::string_view key) override {
-      return GetRecord(transaction_,
-                       environment_->tables_[static_cast<int>(table)], key);
+      return GetLmdbRecord(transaction_,
+                           environment_->tables_[static_cast<int>(table)], key);
     }
     absl::StatusOr<std::unique_ptr<RecordCursor>> NewCursor(
         Table table) override {
-      return OpenCursor(transaction_,
-                        environment_->tables_[static_cast<int>(table)]);
+      return OpenLmdbCursor(transaction_,
+                            environment_->tables_[static_cast<int>(table)]);
     }
 
    private:
@@ -303,52 +170,67 @@ absl::StatusOr<std::unique_ptr<LmdbRecordStore>> LmdbRecordStore::Open(
   const std::string opening =
       absl::StrCat("cannot open the store ", directory.string());
   std::error_code error;
-  const bool made = std::filesystem::create_directories(directory, error);
+  const bool made = !options.read_only &&
+                    std::filesystem::create_directories(directory, error);
   if (error) return LmdbError(error.value(), opening);
+  if (!options.read_only) {
+    // Left by a compaction that did not end.
+    DIPTYCH_RETURN_IF_ERROR(RemoveTree(directory / kCompactionDirectory));
+  }
 
   MDB_env* env = nullptr;
   if (int code = mdb_env_create(&env); code != 0) {
     return LmdbError(code, opening);
   }
-  auto environment = std::make_unique<Environment>(env, options);
+  auto environment = std::make_unique<Environment>(env, directory, options);
   // A file that has grown beyond the size asked for keeps its own.
   int code = mdb_env_set_mapsize(
       env, std::min(options.map_bytes, options.map_bytes_max));
   if (code == 0) code = mdb_env_set_maxdbs(env, kTableCount);
   if (code == 0) code = mdb_env_set_maxreaders(env, options.readers_max);
-  if (code == 0) {
-    code =
-        mdb_env_open(env, directory.c_str(), MDB_NOTLS | MDB_NORDAHEAD, 0640);
-  }
+  const unsigned mode = MDB_NOTLS | MDB_NORDAHEAD |
+                        (options.read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+  if (code == 0) code = mdb_env_open(env, directory.c_str(), mode, 0640);
   if (code != 0) return LmdbError(code, opening);
-  // Readers of a process that was killed would keep space from being reused.
-  int dead_readers = 0;
-  mdb_reader_check(env, &dead_readers);
-
-  MDB_txn* transaction = nullptr;
-  code = mdb_txn_begin(env, nullptr, 0, &transaction);
-  if (code == MDB_MAP_RESIZED) {
-    DIPTYCH_RETURN_IF_ERROR(environment->Resize(0));
-    code = mdb_txn_begin(env, nullptr, 0, &transaction);
+  if (!options.read_only) {
+    // Readers of a process that was killed would keep space from being reused.
+    int dead_readers = 0;
+    mdb_reader_check(env, &dead_readers);
   }
-  if (code != 0) return LmdbError(code, opening);
-  for (int table = 0; table < kTableCount && code == 0; ++table) {
-    code = mdb_dbi_open(transaction, kTableNames[table], MDB_CREATE,
-                        &environment->tables()[table]);
-  }
-  if (code != 0) {
-    mdb_txn_abort(transaction);
-    return LmdbError(code, opening);
-  }
-  if (code = mdb_txn_commit(transaction); code != 0) {
-    return LmdbError(code, opening);
-  }
+  DIPTYCH_RETURN_IF_ERROR(Annotate(OpenTables(*environment), opening));
   if (made) {
-    DIPTYCH_RETURN_IF_ERROR(SyncDirectory(directory));
-    DIPTYCH_RETURN_IF_ERROR(SyncDirectory(directory.parent_path()));
+    DIPTYCH_RETURN_IF_ERROR(SyncPath(directory));
+    DIPTYCH_RETURN_IF_ERROR(SyncPath(directory.parent_path()));
   }
   return std::unique_ptr<LmdbRecordStore>(
       new LmdbRecordStore(std::move(environment)));
+}
+
+absl::Status LmdbRecordStore::OpenTables(Environment& environment) {
+  const bool read_only = environment.options().read_only;
+  const unsigned mode = read_only ? MDB_RDONLY : 0;
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(environment.env(), nullptr, mode, &transaction);
+  if (code == MDB_MAP_RESIZED) {
+    DIPTYCH_RETURN_IF_ERROR(environment.Resize(0));
+    code = mdb_txn_begin(environment.env(), nullptr, mode, &transaction);
+  }
+  if (code != 0) return LmdbError(code, "cannot begin a transaction");
+  for (int table = 0; table < kTableCount && code == 0; ++table) {
+    MDB_dbi& handle = environment.tables()[table];
+    code = mdb_dbi_open(transaction, kTableNames[table],
+                        read_only ? 0 : MDB_CREATE, &handle);
+    // Written by a version that did not have this table.
+    if (read_only && code == MDB_NOTFOUND) {
+      handle = kNoLmdbTable;
+      code = 0;
+    }
+  }
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return LmdbError(code, "cannot open the tables");
+  }
+  return LmdbError(mdb_txn_commit(transaction), "cannot open the tables");
 }
 
 absl::StatusOr<std::unique_ptr<ReadTransaction>> LmdbRecordStore::BeginRead() {
@@ -366,6 +248,7 @@ absl::StatusOr<std::unique_ptr<ReadTransaction>> LmdbRecordStore::BeginRead() {
 absl::Status LmdbRecordStore::RunWrite(
     absl::FunctionRef<absl::Status(WriteTransaction&)> write) {
   absl::MutexLock lock(&environment_->write_mutex());
+  DIPTYCH_RETURN_IF_ERROR(environment_->writable());
   while (true) {
     MDB_txn* transaction = nullptr;
     int code = mdb_txn_begin(environment_->env(), nullptr, 0, &transaction);
@@ -376,7 +259,7 @@ absl::Status LmdbRecordStore::RunWrite(
     if (code != 0) return LmdbError(code, "cannot write to the store");
     auto abort =
         absl::MakeCleanup([transaction] { mdb_txn_abort(transaction); });
-    Write write_transaction(transaction, environment_->tables());
+    LmdbWriteTransaction write_transaction(transaction, environment_->tables());
     const absl::Status status = write(write_transaction);
     if (write_transaction.map_full()) {
       std::move(abort).Invoke();
@@ -393,6 +276,65 @@ absl::Status LmdbRecordStore::RunWrite(
     }
     return LmdbError(code, "cannot commit to the store");
   }
+}
+
+absl::Status LmdbRecordStore::ReserveForLongRead() {
+  absl::MutexLock lock(&environment_->write_mutex());
+  const uint64_t wanted =
+      std::min(2 * size_bytes(), environment_->options().map_bytes_max);
+  while (environment_->map_bytes() < wanted) {
+    DIPTYCH_RETURN_IF_ERROR(environment_->Grow());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LmdbRecordStore::Sync() {
+  absl::MutexLock lock(&environment_->write_mutex());
+  return LmdbError(mdb_env_sync(environment_->env(), 1),
+                   "cannot sync the store");
+}
+
+absl::Status LmdbRecordStore::Compact(absl::FunctionRef<absl::Status()> check) {
+  Environment& environment = *environment_;
+  const auto step = [&environment](absl::string_view name) {
+    const auto& before_step = environment.options().before_step;
+    return before_step ? before_step(name) : absl::OkStatus();
+  };
+  const std::filesystem::path directory = environment.directory();
+  const std::filesystem::path beside = directory / kCompactionDirectory;
+  absl::MutexLock lock(&environment.write_mutex());
+  const auto remove_beside =
+      absl::MakeCleanup([&beside] { RemoveTree(beside).IgnoreError(); });
+  DIPTYCH_RETURN_IF_ERROR(step("make a store beside"));
+  LmdbOptions options = environment.options();
+  options.map_bytes = map_bytes();
+  DIPTYCH_ASSIGN_OR_RETURN(auto fresh, Open(beside, options));
+  {
+    DIPTYCH_ASSIGN_OR_RETURN(auto read, BeginRead());
+    DIPTYCH_RETURN_IF_ERROR(step("copy the records"));
+    DIPTYCH_RETURN_IF_ERROR(CopyRecords(*read, *fresh, check));
+  }
+  DIPTYCH_RETURN_IF_ERROR(step("put the new file in place"));
+  DIPTYCH_RETURN_IF_ERROR(
+      environment.ExchangeWith(*fresh->environment_, [&]() -> absl::Status {
+        // The locks of the file that goes are of no more use, and those of the
+        // new one must be found by other programs that open the store.
+        std::error_code error;
+        std::filesystem::rename(beside / kDataFile, directory / kDataFile,
+                                error);
+        if (error) {
+          return FileError(error.value(), "cannot replace the store's file");
+        }
+        std::filesystem::rename(beside / kLockFile, directory / kLockFile,
+                                error);
+        return absl::OkStatus();
+      }));
+  absl::Status synced = step("sync the directory");
+  if (synced.ok()) synced = SyncPath(directory);
+  // After a loss of power the old file might be back, without what is written
+  // from now on.
+  if (!synced.ok()) environment.RefuseWrites(synced);
+  return synced;
 }
 
 uint64_t LmdbRecordStore::size_bytes() const {

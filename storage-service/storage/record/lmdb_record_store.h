@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "storage/record/record_store.h"
 
 namespace diptych::storage {
@@ -17,12 +19,19 @@ struct LmdbOptions {
   uint64_t map_bytes_max = uint64_t{1} << 40;
   // Reads at one moment.
   uint32_t readers_max = 1024;
+  // Nothing is written, not even a lock file; tables that the file lacks are
+  // empty. Nobody else may write meanwhile. The directory must exist.
+  bool read_only = false;
+  // For tests: called before each step of a compaction; an error ends it there.
+  std::function<absl::Status(absl::string_view step)> before_step;
 };
 
 // Operation: one LMDB environment in a directory of its own (data.mdb,
 // lock.mdb), which is made if need be. Commits are synchronous: fsync before
 // OK. When the map is full, the transaction is given up, the store waits until
-// none of its reads is alive, doubles the map and runs the write again.
+// none of its reads is alive, doubles the map and runs the write again. Compact
+// copies the records into a new file beside the old one and renames it over
+// that while no transaction is alive, so that a crash leaves one or the other.
 // Concurrency: as RecordStore. A directory may be open once per process, and by
 // one process (DirectoryLock of the data directory sees to that).
 // Limits: LmdbOptions.
@@ -39,6 +48,9 @@ class LmdbRecordStore final : public RecordStore {
   absl::Status RunWrite(
       absl::FunctionRef<absl::Status(WriteTransaction&)> write) override;
   uint64_t size_bytes() const override;
+  absl::Status ReserveForLongRead() override;
+  absl::Status Sync() override;
+  absl::Status Compact(absl::FunctionRef<absl::Status()> check) override;
 
   // For tests and metrics.
   uint64_t map_bytes() const;
@@ -46,6 +58,7 @@ class LmdbRecordStore final : public RecordStore {
  private:
   class Environment;
   explicit LmdbRecordStore(std::unique_ptr<Environment> environment);
+  static absl::Status OpenTables(Environment& environment);
 
   const std::unique_ptr<Environment> environment_;
 };

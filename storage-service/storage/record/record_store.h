@@ -62,6 +62,12 @@ class WriteTransaction : public ReadTransaction {
   // Inserts or replaces. Keys are 1 to kKeyBytesMax bytes.
   virtual absl::Status Put(Table table, absl::string_view key,
                            absl::string_view value) = 0;
+  // As Put; a store may pack keys densely that come in ascending order behind
+  // all others of the table.
+  virtual absl::Status Append(Table table, absl::string_view key,
+                              absl::string_view value) {
+    return Put(table, key, value);
+  }
   // False: there was no such key.
   virtual absl::StatusOr<bool> Delete(Table table, absl::string_view key) = 0;
 };
@@ -90,6 +96,23 @@ class RecordStore {
 
   // Bytes on disk (in memory, for a store that has no disk).
   virtual uint64_t size_bytes() const = 0;
+
+  // To be called before a read that lasts: makes room, so that the store need
+  // not grow meanwhile, for which all reads would have to wait, unless twice as
+  // much is written as it holds.
+  virtual absl::Status ReserveForLongRead() = 0;
+
+  // On OK everything committed is on the disk. Commits see to that by
+  // themselves.
+  virtual absl::Status Sync() = 0;
+
+  // Rewrites the store, so that nothing deleted is left on the disk and free
+  // space is given back. Writes wait until it is done, reads for the moment in
+  // which the new file takes the place of the old one; the caller's thread may
+  // hold no read. `check` is asked now and then; its error ends it.
+  // RESOURCE_EXHAUSTED: no room for the copy. On an error the store goes on as
+  // it was, or, where the disk fails at the very end, as it should be.
+  virtual absl::Status Compact(absl::FunctionRef<absl::Status()> check) = 0;
 };
 
 }  // namespace diptych::storage

@@ -13,6 +13,7 @@
 #include "common/testing/temp_directory.h"
 #include "storage/record/lmdb_record_store.h"
 #include "storage/record/memory_record_store.h"
+#include "storage/record/record_copy.h"
 #include "storage/record/record_store.h"
 
 namespace diptych::storage {
@@ -201,6 +202,41 @@ TEST_P(RecordStoreConformanceTest, RandomWritesAgreeWithAMap) {
     if (!fail) expected = next;
     ASSERT_THAT(ScanNow(Table::kObjects),
                 IsOkAndHolds(Pairs(expected.begin(), expected.end())));
+  }
+}
+
+// Binary keys, large values, every table, and a copy that is compacted.
+TEST_P(RecordStoreConformanceTest, ACopyAndACompactedStoreHoldTheSameRecords) {
+  std::mt19937 random(5);
+  for (int table = 0; table < kTableCount; ++table) {
+    ASSERT_THAT(
+        store_->RunWrite([&](WriteTransaction& transaction) -> absl::Status {
+          for (int i = 0; i < 100 * table; ++i) {
+            std::string key(1 + random() % 40, '\0');
+            for (char& c : key) c = static_cast<char>(random());
+            DIPTYCH_RETURN_IF_ERROR(transaction.Put(
+                static_cast<Table>(table), key,
+                std::string(random() % 3000, static_cast<char>(i))));
+          }
+          return absl::OkStatus();
+        }),
+        IsOk());
+  }
+  auto copy = GetParam().open(directory_.path() / "copy");
+  {
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(auto read, store_->BeginRead());
+    ASSERT_THAT(CopyRecords(*read, *copy, [] { return absl::OkStatus(); }),
+                IsOk());
+  }
+  ASSERT_THAT(copy->Compact([] { return absl::OkStatus(); }), IsOk());
+  ASSERT_THAT(copy->Sync(), IsOk());
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(auto copied, copy->BeginRead());
+  for (int table = 0; table < kTableCount; ++table) {
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const Pairs expected,
+                                 ScanNow(static_cast<Table>(table)));
+    EXPECT_THAT(Scan(*copied, static_cast<Table>(table)),
+                IsOkAndHolds(expected));
+    EXPECT_EQ(expected.empty(), table == 0);
   }
 }
 

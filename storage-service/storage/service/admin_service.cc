@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
+#include "storage/service/value_conversion.h"
 
 namespace diptych::storage {
 
@@ -11,37 +13,106 @@ AdminService::AdminService(const ServiceEnvironment& environment,
                            ServerDescription description)
     : environment_(environment),
       description_(std::move(description)),
+      flush_metrics_(environment.metrics, "AdminService/Flush"),
+      create_metrics_(environment.metrics, "AdminService/CreateSnapshot"),
+      list_metrics_(environment.metrics, "AdminService/ListSnapshots"),
+      restore_metrics_(environment.metrics, "AdminService/RestoreSnapshot"),
+      compact_metrics_(environment.metrics, "AdminService/CompactCollection"),
+      reset_metrics_(environment.metrics, "AdminService/Reset"),
       info_metrics_(environment.metrics, "AdminService/GetServerInfo") {}
 
 grpc::ServerUnaryReactor* AdminService::Flush(
-    grpc::CallbackServerContext* context, const v1::FlushRequest*,
+    grpc::CallbackServerContext* context, const v1::FlushRequest* request,
     v1::FlushResponse*) {
-  return NotImplemented(context,
-                        "Flush (an OK of a write is durable without it)");
+  return RunUnaryCall(
+      context, {.metrics = &flush_metrics_}, environment_.writes,
+      [this, request](const CallContext& call) {
+        return environment_.engine.Flush(call, request->collection());
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateSnapshot(
-    grpc::CallbackServerContext* context, const v1::CreateSnapshotRequest*,
-    v1::CreateSnapshotResponse*) {
-  return NotImplemented(context, "CreateSnapshot");
+    grpc::CallbackServerContext* context,
+    const v1::CreateSnapshotRequest* request,
+    v1::CreateSnapshotResponse* response) {
+  return RunUnaryCall(
+      context, {.metrics = &create_metrics_}, environment_.writes,
+      [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_ASSIGN_OR_RETURN(
+            const SnapshotInfo snapshot,
+            environment_.engine.CreateSnapshot(call, request->name()));
+        response->set_size_bytes(static_cast<int64_t>(snapshot.size_bytes));
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListSnapshots(
+    grpc::CallbackServerContext* context, const v1::ListSnapshotsRequest*,
+    v1::ListSnapshotsResponse* response) {
+  return RunUnaryCall(
+      context, {.metrics = &list_metrics_}, environment_.writes,
+      [this, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> snapshots,
+                                 environment_.engine.ListSnapshots(call));
+        for (const SnapshotInfo& snapshot : snapshots) {
+          v1::Snapshot& added = *response->add_snapshots();
+          added.set_name(snapshot.name);
+          *added.mutable_create_time() = TimestampToProto(snapshot.create_time);
+          added.set_size_bytes(static_cast<int64_t>(snapshot.size_bytes));
+          added.set_collections(static_cast<int64_t>(snapshot.collections));
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::RestoreSnapshot(
-    grpc::CallbackServerContext* context, const v1::RestoreSnapshotRequest*,
-    v1::RestoreSnapshotResponse*) {
-  return NotImplemented(context, "RestoreSnapshot");
+    grpc::CallbackServerContext* context,
+    const v1::RestoreSnapshotRequest* request,
+    v1::RestoreSnapshotResponse* response) {
+  return RunUnaryCall(
+      context, {.metrics = &restore_metrics_}, environment_.writes,
+      [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_ASSIGN_OR_RETURN(
+            const RestoreSnapshotResult restored,
+            environment_.engine.RestoreSnapshot(call, request->name()));
+        response->set_collections(static_cast<int64_t>(restored.collections));
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::CompactCollection(
-    grpc::CallbackServerContext* context, const v1::CompactCollectionRequest*,
-    v1::CompactCollectionResponse*) {
-  return NotImplemented(context, "CompactCollection");
+    grpc::CallbackServerContext* context,
+    const v1::CompactCollectionRequest* request,
+    v1::CompactCollectionResponse* response) {
+  return RunUnaryCall(
+      context, {.metrics = &compact_metrics_}, environment_.writes,
+      [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_ASSIGN_OR_RETURN(
+            const CompactionResult compacted,
+            environment_.engine.CompactCollection(call, request->name()));
+        response->set_disk_bytes_before(
+            static_cast<int64_t>(compacted.disk_bytes_before));
+        response->set_disk_bytes_after(
+            static_cast<int64_t>(compacted.disk_bytes_after));
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::Reset(
     grpc::CallbackServerContext* context, const v1::ResetRequest*,
     v1::ResetResponse*) {
-  return NotImplemented(context, "Reset");
+  return RunUnaryCall(
+      context, {.metrics = &reset_metrics_}, environment_.writes,
+      [this](const CallContext& call) -> absl::Status {
+        if (!description_.reset_allowed) {
+          return WithReason(
+              absl::PermissionDeniedError(
+                  "this server does not let itself be reset; start it with "
+                  "--allow-reset, or delete the collections one by one"),
+              "RESET_NOT_ALLOWED");
+        }
+        return environment_.engine.Reset(call);
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerInfo(

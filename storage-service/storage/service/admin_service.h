@@ -1,8 +1,9 @@
 // diptych.storage.v1.AdminService over an Engine.
 //
-// Operation: GetServerInfo answers; the other methods end with UNIMPLEMENTED in
-// this version. Concurrency: methods are called by gRPC and run on the
-// environment's executors. Limits: the executors'.
+// Operation: each method calls the engine; Reset only where it is allowed.
+// Concurrency: methods are called by gRPC and run on the environment's
+// executors: those that change something, or last, on that of writes. Limits:
+// the executors'.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,8 @@ struct ServerDescription {
   std::string inference_address;
   // Whether the inference service answered lately.
   std::function<bool()> inference_reachable;
+  // Whether Reset may delete everything.
+  bool reset_allowed = false;
 };
 
 class AdminService final : public v1::AdminService::CallbackService {
@@ -36,6 +39,10 @@ class AdminService final : public v1::AdminService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::CreateSnapshotRequest* request,
       v1::CreateSnapshotResponse* response) override;
+  grpc::ServerUnaryReactor* ListSnapshots(
+      grpc::CallbackServerContext* context,
+      const v1::ListSnapshotsRequest* request,
+      v1::ListSnapshotsResponse* response) override;
   grpc::ServerUnaryReactor* RestoreSnapshot(
       grpc::CallbackServerContext* context,
       const v1::RestoreSnapshotRequest* request,
@@ -58,7 +65,8 @@ class AdminService final : public v1::AdminService::CallbackService {
 
   const ServiceEnvironment environment_;
   const ServerDescription description_;
-  MethodMetrics info_metrics_;
+  MethodMetrics flush_metrics_, create_metrics_, list_metrics_,
+      restore_metrics_, compact_metrics_, reset_metrics_, info_metrics_;
 };
 
 }  // namespace diptych::storage

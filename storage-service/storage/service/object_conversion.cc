@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/service/value_conversion.h"
+#include "storage/thumbnail/thumbnail_encoder.h"
 
 namespace diptych::storage {
 
@@ -50,10 +51,14 @@ Projection ProjectionFromProto(const v1::Projection& projection,
     violations.Add(absl::StrCat(path, ".no_properties"),
                    "is set beside properties; give one of the two");
   }
-  if (projection.thumbnail_pixels() != 0) {
-    violations.Add(absl::StrCat(path, ".thumbnail_pixels"),
-                   "is given, but this version makes no thumbnails; leave it 0 "
-                   "and ask for image_bytes");
+  const int32_t pixels = projection.thumbnail_pixels();
+  if (pixels != 0 && (pixels < ThumbnailLimits::kPixelsMin ||
+                      pixels > ThumbnailLimits::kPixelsMax)) {
+    violations.Add(
+        absl::StrCat(path, ".thumbnail_pixels"),
+        absl::StrCat("is ", pixels, "; give ", ThumbnailLimits::kPixelsMin,
+                     " to ", ThumbnailLimits::kPixelsMax,
+                     ", or 0 for no thumbnails"));
   }
   return result;
 }

@@ -23,8 +23,7 @@ std::vector<ObjectWrite> ObjectsFromProto(
     const google::protobuf::RepeatedPtrField<v1::Object>& objects,
     FieldViolations& violations);
 
-// `thumbnail_pixels` other than 0 is a violation in this version: storage makes
-// no thumbnails yet.
+// `thumbnail_pixels` is checked; thumbnails are AnswerThumbnails' to make.
 Projection ProjectionFromProto(const v1::Projection& projection,
                                absl::string_view path,
                                FieldViolations& violations);

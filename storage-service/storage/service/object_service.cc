@@ -6,6 +6,7 @@
 
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/service/answer_thumbnails.h"
 #include "storage/service/filter_conversion.h"
 #include "storage/service/object_conversion.h"
 #include "storage/service/value_conversion.h"
@@ -35,6 +36,34 @@ bool IsComplete(const v1::Object& object) {
                         const v1::Image& image = property.second.image_value();
                         return !image.uri().empty() && image.data().empty();
                       });
+}
+
+// Writes one page, and cuts it where its thumbnails would make it too large.
+absl::Status ListPage(const ServiceEnvironment& environment,
+                      const CallContext& call, ListObjectsRequest list,
+                      int thumbnail_pixels, v1::ListObjectsResponse& response) {
+  const Limits& limits = environment.engine.limits();
+  for (;;) {
+    DIPTYCH_ASSIGN_OR_RETURN(const auto page,
+                             environment.engine.ListObjects(call, list));
+    response.Clear();
+    response.set_next_page_token(page.next_page_token);
+    AnswerThumbnails thumbnails(environment, call, list.collection,
+                                thumbnail_pixels, limits.answer_bytes_max);
+    bool fits = true;
+    for (const ObjectView& view : page.objects) {
+      v1::Object& object = *response.add_objects() = ObjectToProto(view);
+      DIPTYCH_RETURN_IF_ERROR(thumbnails.AddTo(object));
+      // One object is a page, whatever its size.
+      fits = thumbnails.bytes() <= limits.page_bytes_max ||
+             response.objects_size() == 1;
+      if (!fits) break;
+    }
+    if (fits) return absl::OkStatus();
+    // The token of a page is the engine's: asked for as many as fit, it gives
+    // theirs. What was made is remembered.
+    list.page_size = static_cast<uint32_t>(response.objects_size() - 1);
+  }
 }
 
 }  // namespace
@@ -162,6 +191,12 @@ grpc::ServerUnaryReactor* ObjectService::GetObjects(
           *response->add_objects() = ObjectToProto(view);
         for (const std::string& id : result.missing_ids)
           response->add_missing_ids(id);
+        AnswerThumbnails thumbnails(
+            environment_, call, get.collection,
+            request->projection().thumbnail_pixels(),
+            environment_.engine.limits().answer_bytes_max);
+        for (v1::Object& object : *response->mutable_objects())
+          DIPTYCH_RETURN_IF_ERROR(thumbnails.AddTo(object));
         return absl::OkStatus();
       });
 }
@@ -186,12 +221,8 @@ grpc::ServerUnaryReactor* ObjectService::ListObjects(
         list.projection = ProjectionFromProto(request->projection(),
                                               "projection", violations);
         DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
-        DIPTYCH_ASSIGN_OR_RETURN(const auto result,
-                                 environment_.engine.ListObjects(call, list));
-        for (const ObjectView& view : result.objects)
-          *response->add_objects() = ObjectToProto(view);
-        response->set_next_page_token(result.next_page_token);
-        return absl::OkStatus();
+        return ListPage(environment_, call, std::move(list),
+                        request->projection().thumbnail_pixels(), *response);
       });
 }
 

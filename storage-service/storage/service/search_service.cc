@@ -7,6 +7,7 @@
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
+#include "storage/service/answer_thumbnails.h"
 #include "storage/service/query_execution.h"
 #include "storage/service/query_request.h"
 
@@ -24,9 +25,8 @@ grpc::ServerUnaryReactor* SearchService::Query(
                                                  : environment_.reads;
   return RunUnaryCall(context, {.metrics = &query_metrics_}, executor,
                       [this, request, response](const CallContext& call) {
-                        return ExecuteQuery(environment_, call,
-                                            request->collection(), *request, "",
-                                            *response);
+                        return Answer(call, request->collection(), *request, "",
+                                      *response);
                       });
 }
 
@@ -63,9 +63,25 @@ absl::Status SearchService::RunBatch(const CallContext& call,
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
   for (int i = 0; i < request.queries_size(); ++i) {
     DIPTYCH_RETURN_IF_ERROR(call.Check(Clock::System().Now()));
-    DIPTYCH_RETURN_IF_ERROR(ExecuteQuery(
-        environment_, call, request.collection(), request.queries(i),
-        absl::StrCat("queries[", i, "]."), *response.add_responses()));
+    DIPTYCH_RETURN_IF_ERROR(
+        Answer(call, request.collection(), request.queries(i),
+               absl::StrCat("queries[", i, "]."), *response.add_responses()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SearchService::Answer(const CallContext& call,
+                                   const std::string& collection,
+                                   const v1::QueryRequest& request,
+                                   absl::string_view path,
+                                   v1::QueryResponse& response) const {
+  DIPTYCH_RETURN_IF_ERROR(
+      ExecuteQuery(environment_, call, collection, request, path, response));
+  AnswerThumbnails thumbnails(environment_, call, collection,
+                              request.projection().thumbnail_pixels(),
+                              environment_.engine.limits().answer_bytes_max);
+  for (v1::QueryResult& result : *response.mutable_results()) {
+    DIPTYCH_RETURN_IF_ERROR(thumbnails.AddTo(*result.mutable_object()));
   }
   return absl::OkStatus();
 }

@@ -30,6 +30,10 @@ class SearchService final : public v1::SearchService::CallbackService {
   absl::Status RunBatch(const CallContext& call,
                         const v1::BatchQueryRequest& request,
                         v1::BatchQueryResponse& response) const;
+  // One query with the thumbnails of its results.
+  absl::Status Answer(const CallContext& call, const std::string& collection,
+                      const v1::QueryRequest& request, absl::string_view path,
+                      v1::QueryResponse& response) const;
 
   const ServiceEnvironment environment_;
   MethodMetrics query_metrics_, batch_query_metrics_;

@@ -7,6 +7,7 @@
 #include "common/rpc/unary_call.h"
 #include "storage/engine/engine.h"
 #include "storage/engine/vectorizer.h"
+#include "storage/thumbnail/thumbnail_maker.h"
 
 namespace diptych::storage {
 
@@ -28,12 +29,8 @@ struct ServiceEnvironment {
   // What imports read, and their commits; at most two tasks of each at a time.
   Executor& imports;
   MetricsRegistry& metrics;
+  // Null: answers carry no thumbnails.
+  ThumbnailMaker* thumbnails = nullptr;
 };
-
-// Ends a call with UNIMPLEMENTED and a message that says what is missing
-// ("ordering by a property").
-grpc::ServerUnaryReactor* NotImplemented(grpc::CallbackServerContext* context,
-                                         absl::string_view what);
-absl::Status NotImplementedStatus(absl::string_view what);
 
 }  // namespace diptych::storage

@@ -61,9 +61,11 @@ class HangingVectorizer final : public Vectorizer {
 
 class StorageServicesTest : public ::testing::Test {
  protected:
-  // `options` without directory and vectorizer.
-  explicit StorageServicesTest(LocalEngineOptions options = {})
-      : reads_({.name = "reads", .threads = 2}),
+  // `options` without directories and vectorizer.
+  explicit StorageServicesTest(LocalEngineOptions options = {},
+                               bool reset_allowed = false)
+      : reset_allowed_(reset_allowed),
+        reads_({.name = "reads", .threads = 2}),
         vectorized_reads_({.name = "vec-reads", .threads = 1}),
         writes_({.name = "writes", .threads = 2}),
         vectorized_writes_({.name = "vec-writes", .threads = 1}),
@@ -86,19 +88,20 @@ class StorageServicesTest : public ::testing::Test {
   void Start() {
     LocalEngineOptions options = options_;
     options.data_directory = directory_.path();
+    options.snapshot_directory = SnapshotDirectory();
     options.vectorizer = &vectorizer_;
     auto engine = LocalEngine::Open(options);
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     const ServiceEnvironment environment{
         *engine_, &vectorizer_,       reads_,   vectorized_reads_,
-        writes_,  vectorized_writes_, imports_, metrics_};
+        writes_,  vectorized_writes_, imports_, metrics_, &thumbnails_};
     collection_service_ = std::make_unique<CollectionService>(environment);
     object_service_ = std::make_unique<ObjectService>(environment);
     search_service_ = std::make_unique<SearchService>(environment);
     admin_service_ = std::make_unique<AdminService>(
         environment, ServerDescription{"1.2.3", 64 << 20, absl::Now(), "fake",
-                                       [] { return true; }});
+                                       [] { return true; }, reset_allowed_});
     auto server = GrpcServer::Start(
         {}, {{v1::CollectionService::service_full_name(),
               collection_service_.get()},
@@ -113,6 +116,10 @@ class StorageServicesTest : public ::testing::Test {
     objects_ = v1::ObjectService::NewStub(channel_);
     search_ = v1::SearchService::NewStub(channel_);
     admin_ = v1::AdminService::NewStub(channel_);
+  }
+
+  std::filesystem::path SnapshotDirectory() const {
+    return directory_.path() / "snapshots";
   }
 
   // Calls `method` of a stub with a request in text form.
@@ -162,9 +169,11 @@ class StorageServicesTest : public ::testing::Test {
     return ids;
   }
 
+  const bool reset_allowed_;
   TempDirectory directory_;
   HangingVectorizer vectorizer_;
   MetricsRegistry metrics_;
+  ThumbnailMaker thumbnails_{{}, Clock::System(), metrics_};
   std::unique_ptr<LocalEngine> engine_;
   ThreadPool reads_, vectorized_reads_, writes_, vectorized_writes_, imports_;
   const LocalEngineOptions options_;

@@ -177,7 +177,7 @@ TEST_F(StorageServicesTest, BadQueriesAreRefusedByField) {
        "min_certainty"},
       {R"(near_text { concepts: "one" } vector_space: "other")",
        "vector_space"},
-      {R"(near_text { concepts: "one" } projection { thumbnail_pixels: 64 })",
+      {R"(near_text { concepts: "one" } projection { thumbnail_pixels: 8 })",
        "projection.thumbnail_pixels"},
       {R"(near_text { concepts: "one" } filter_expression: "a <")",
        "filter_expression"},
@@ -264,20 +264,6 @@ TEST_F(StorageServicesTest, AHangingInferenceServiceHoldsUpNobodyElse) {
   vectorizer_.Release();
   waiting.join();
   writing.join();
-}
-
-TEST_F(StorageServicesTest, WhatIsNotImplementedSaysSo) {
-  const absl::StatusCode code = absl::StatusCode::kUnimplemented;
-  EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::Flush, ""),
-              StatusIs(code, HasSubstr("Flush")));
-  EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::CreateSnapshot, ""),
-              StatusIs(code, HasSubstr("CreateSnapshot")));
-  EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::RestoreSnapshot, ""),
-              StatusIs(code, HasSubstr("RestoreSnapshot")));
-  EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::CompactCollection, ""),
-              StatusIs(code, HasSubstr("CompactCollection")));
-  EXPECT_THAT(Call(*admin_, &v1::AdminService::Stub::Reset, ""),
-              StatusIs(code, HasSubstr("Reset")));
 }
 
 TEST_F(StorageServicesTest, ServerInfoTellsLimits) {

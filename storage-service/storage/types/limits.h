@@ -20,6 +20,7 @@ struct Limits {
   static constexpr size_t kVectorSpacesPerCollectionMax = 16;
 
   size_t collections_max = 10'000;
+  size_t snapshots_max = 1'000;
   size_t objects_per_batch_max = 10'000;
   size_t properties_per_object_max = 256;
   // One object without the bytes of its images.

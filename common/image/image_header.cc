@@ -1,4 +1,4 @@
-#include "inference/image/image_header.h"
+#include "common/image/image_header.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-namespace diptych::inference {
+namespace diptych {
 namespace {
 
 struct Size {
@@ -236,4 +236,4 @@ absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes) {
   return ImageHeader{*format, size->width, size->height};
 }
 
-}  // namespace diptych::inference
+}  // namespace diptych

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace diptych::inference {
+namespace diptych {
 
 enum class ImageFormat { kJpeg, kPng, kWebp, kBmp, kTiff, kGif };
 
@@ -32,4 +32,4 @@ struct ImageHeader {
 // end or break off before the size is said.
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes);
 
-}  // namespace diptych::inference
+}  // namespace diptych

@@ -1,4 +1,4 @@
-#include "inference/image/image_header.h"
+#include "common/image/image_header.h"
 
 #include <string>
 
@@ -6,7 +6,7 @@
 #include "common/testing/status_matchers.h"
 #include "gtest/gtest.h"
 
-namespace diptych::inference {
+namespace diptych {
 namespace {
 
 void ExpectHeader(absl::string_view hex, ImageFormat format, int64_t width,
@@ -132,4 +132,4 @@ TEST(ImageHeaderTest, NoPixelsIsMalformed) {
 }
 
 }  // namespace
-}  // namespace diptych::inference
+}  // namespace diptych
