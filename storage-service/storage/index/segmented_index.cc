@@ -203,8 +203,10 @@ absl::StatusOr<std::vector<Neighbor>> SegmentedIndex::State::Search(
 }
 
 size_t SegmentedIndex::State::memory_bytes() const {
+  // Held while it is read: a write may replace it meanwhile.
+  const View held = view();
   size_t bytes = 0;
-  for (const Segment& segment : *view()) bytes += segment.memory_bytes();
+  for (const Segment& segment : *held) bytes += segment.memory_bytes();
   absl::ReaderMutexLock lock(&write_mutex_);
   return bytes + live_slots_.memory_bytes() +
          growing_row_of_slot_.capacity() * (sizeof(Slot) + sizeof(size_t) + 5);
@@ -212,8 +214,9 @@ size_t SegmentedIndex::State::memory_bytes() const {
 
 std::vector<SegmentedIndex::SegmentStatistics> SegmentedIndex::State::segments()
     const {
+  const View held = view();
   std::vector<SegmentStatistics> all;
-  for (const Segment& segment : *view()) {
+  for (const Segment& segment : *held) {
     all.push_back({segment.rows->count(), segment.rows->dead_count(),
                    segment.graph != nullptr});
   }
@@ -321,8 +324,9 @@ void SegmentedIndex::State::Replace(const Segments& old,
   }
   std::vector<const VectorRows*> inputs;
   for (const size_t input : job.inputs) inputs.push_back(old[input].rows.get());
+  const View held = view();
   Segments segments;
-  for (const Segment& segment : *view()) {
+  for (const Segment& segment : *held) {
     if (std::find(inputs.begin(), inputs.end(), segment.rows.get()) ==
         inputs.end()) {
       segments.push_back(segment);

@@ -145,8 +145,10 @@ absl::Status MemoryRecordStore::RunWrite(
 }
 
 uint64_t MemoryRecordStore::size_bytes() const {
+  // Held while it is read: a commit may replace it meanwhile.
+  const auto version = current();
   uint64_t bytes = 0;
-  for (const auto& table : *current()) {
+  for (const auto& table : *version) {
     for (const auto& [key, value] : *table) bytes += key.size() + value.size();
   }
   return bytes;

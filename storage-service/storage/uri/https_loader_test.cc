@@ -263,9 +263,10 @@ TEST_F(HttpsLoaderTest, ABodyThatBreaksOffIsNotTakenForWhole) {
 }
 
 TEST_F(HttpsLoaderTest, AServerThatDoesNotAnswerTimesOut) {
-  absl::Notification release;
-  Serve([&](const std::string&) {
-    release.WaitForNotification();
+  // Shared: the server's thread may still be in it when the test has ended.
+  const auto release = std::make_shared<absl::Notification>();
+  Serve([release](const std::string&) {
+    release->WaitForNotification();
     return std::string();
   });
   HttpsLoaderOptions options = Options();
@@ -273,13 +274,14 @@ TEST_F(HttpsLoaderTest, AServerThatDoesNotAnswerTimesOut) {
   const auto loader = Create(options);
   ExpectFailed(loader->Load({}, Uri()), absl::StatusCode::kUnavailable,
                kUriUnavailable, /*retry=*/true);
-  release.Notify();
+  release->Notify();
 }
 
 TEST_F(HttpsLoaderTest, TheCallersDeadlineEndsALoad) {
-  absl::Notification release;
-  Serve([&](const std::string&) {
-    release.WaitForNotification();
+  // Shared: the server's thread may still be in it when the test has ended.
+  const auto release = std::make_shared<absl::Notification>();
+  Serve([release](const std::string&) {
+    release->WaitForNotification();
     return std::string();
   });
   const auto loader = Create(Options());
@@ -287,14 +289,15 @@ TEST_F(HttpsLoaderTest, TheCallersDeadlineEndsALoad) {
   context.deadline = Clock::System().Now() + absl::Milliseconds(200);
   EXPECT_THAT(loader->Load(context, Uri()),
               StatusIs(absl::StatusCode::kDeadlineExceeded));
-  release.Notify();
+  release->Notify();
 }
 
 TEST_F(HttpsLoaderTest, ACancelledCallEnds) {
-  absl::Notification entered, release;
-  Serve([&](const std::string&) {
-    entered.Notify();
-    release.WaitForNotification();
+  const auto entered = std::make_shared<absl::Notification>();
+  const auto release = std::make_shared<absl::Notification>();
+  Serve([entered, release](const std::string&) {
+    entered->Notify();
+    release->WaitForNotification();
     return std::string();
   });
   const auto loader = Create(Options());
@@ -302,13 +305,13 @@ TEST_F(HttpsLoaderTest, ACancelledCallEnds) {
   CallContext context;
   context.cancellation = cancellation;
   std::thread canceller([&] {
-    entered.WaitForNotification();
+    entered->WaitForNotification();
     cancellation->Cancel();
   });
   EXPECT_THAT(loader->Load(context, Uri()),
               StatusIs(absl::StatusCode::kCancelled));
   canceller.join();
-  release.Notify();
+  release->Notify();
 }
 
 TEST_F(HttpsLoaderTest, ACertificateOfAnUnknownAuthorityIsNotTrusted) {
