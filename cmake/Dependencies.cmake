@@ -74,4 +74,6 @@ if(DIPTYCH_TESTS)
 endif()
 if(DIPTYCH_BENCHMARKS)
   find_package(benchmark REQUIRED)
+  # libpq 15: bench-service speaks to PostgreSQL with it.
+  pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
 endif()

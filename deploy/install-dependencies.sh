@@ -4,6 +4,7 @@
 #
 #   deploy/install-dependencies.sh                    to build, test and run: the default
 #   deploy/install-dependencies.sh --build            to build and run only
+#   deploy/install-dependencies.sh --benchmarks       to build, and what benchmarks need
 #   deploy/install-dependencies.sh --lint             as the default, and clang, clang-format, clang-tidy
 #   deploy/install-dependencies.sh --runtime storage|inference
 #                                                     only what a service built elsewhere needs to run
@@ -31,6 +32,9 @@ test_packages=(
   libgmock-dev libgtest-dev
   python3-grpcio python3-protobuf python3-torch python3-yaml
 )
+
+# Benchmarks (-DDIPTYCH_BENCHMARKS=ON), which speak to PostgreSQL too.
+benchmark_packages=(libbenchmark-dev libpq-dev)
 
 lint_packages=(clang clang-format clang-tidy)
 
@@ -61,6 +65,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --build) packages+=("${build_packages[@]}") ;;
     --test) packages+=("${build_packages[@]}" "${test_packages[@]}") ;;
+    --benchmarks) packages+=("${build_packages[@]}" "${benchmark_packages[@]}") ;;
     --lint) packages+=("${build_packages[@]}" "${test_packages[@]}" "${lint_packages[@]}") ;;
     --runtime)
       shift

@@ -249,14 +249,16 @@ LIBRARIES = (
             "common/http",
             "inference-service/inference/http/inference_http_test.cc",
             "inference-service/inference/server/inference_server_test.cc",
+            "tests/bench/chroma_contender.cc",
+            "tests/bench/diptych_contender.cc",
         ),
         "its limits and its threads are set right in one place; tests use its client",
     ),
     Library(
         "libpq",
         re.compile(r"^libpq-fe\.h$|^postgresql/|^libpq/"),
-        ("storage-service/storage/postgres",),
-        "an engine of its own behind the Engine interface",
+        ("storage-service/storage/postgres", "tests/bench/pgvector_contender.cc"),
+        "an engine of its own behind the Engine interface; a benchmark measures PostgreSQL beside us",
     ),
     Library(
         "Protocol Buffers and gRPC",

@@ -21,6 +21,10 @@
 namespace diptych::storage {
 namespace {
 
+constexpr MetricDescription kSearchSeconds = {
+    "diptych_search_seconds",
+    "Time of the engine for one search of vectors, without the RPC around it"};
+
 absl::Status NoSuchCollection(absl::string_view name) {
   return ResourceNotFound(
       "collection", name,
@@ -48,6 +52,10 @@ LocalEngine::LocalEngine(const LocalEngineOptions& options)
   environment_.vectorizer = options.vectorizer;
   environment_.uri_loader = options.uri_loader;
   environment_.executor = options.executor;
+  if (options.metrics != nullptr) {
+    search_seconds_ =
+        &options.metrics->AddHistogram(kSearchSeconds, DurationBuckets());
+  }
   if (environment_.executor == nullptr && options.index_threads > 0) {
     own_executor_ = std::make_unique<ThreadPool>(ThreadPoolOptions{
         .name = "index",
@@ -388,8 +396,14 @@ absl::StatusOr<uint64_t> LocalEngine::CountObjects(
 
 absl::StatusOr<SearchResult> LocalEngine::Search(const CallContext& context,
                                                  const SearchRequest& request) {
+  const absl::Time start = options_.clock->Now();
   DIPTYCH_ASSIGN_OR_RETURN(auto collection, Find(context, request.collection));
-  return collection->Search(context, request);
+  auto result = collection->Search(context, request);
+  if (search_seconds_ != nullptr) {
+    search_seconds_->Observe(
+        absl::ToDoubleSeconds(options_.clock->Now() - start));
+  }
+  return result;
 }
 
 absl::StatusOr<KeywordSearchResult> LocalEngine::SearchKeywords(

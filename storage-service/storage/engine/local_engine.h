@@ -174,6 +174,7 @@ class LocalEngine final : public Engine {
   std::unique_ptr<BulkVectorizer> bulk_vectorizer_;
   CollectionEnvironment environment_;
   const SnapshotRoot snapshots_;
+  Histogram* search_seconds_ = nullptr;  // null: nothing is measured
   std::atomic<bool> administered_{false};
 
   // Held by the one call that changes the catalog, across its commit.
