@@ -169,12 +169,13 @@ size_t ChooseBreadth(const ServiceData& data, ServiceContender& contender,
   return breadths.back();
 }
 
-double MeasureImport(ServiceContender& contender, size_t count, size_t batch) {
+double MeasureImport(ServiceContender& contender, size_t first, size_t count,
+                     size_t batch) {
   const auto client = contender.Connect();
   const double start = SecondsNow();
-  for (size_t first = 0; first < count; first += batch) {
+  for (size_t done = 0; done < count; done += batch) {
     EndUnlessOk(contender,
-                client->Import(first, std::min(batch, count - first)));
+                client->Import(first + done, std::min(batch, count - done)));
   }
   return static_cast<double>(count) / (SecondsNow() - start);
 }

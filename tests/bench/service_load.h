@@ -42,8 +42,10 @@ QueryFigures MeasureQueries(const ServiceData& data,
 size_t ChooseBreadth(const ServiceData& data, ServiceContender& contender,
                      double recall);
 
-// Rows [0, count) by one client, `batch` a request; rows per second.
-double MeasureImport(ServiceContender& contender, size_t count, size_t batch);
+// Rows [first, first + count) by one client, `batch` a request; rows per
+// second.
+double MeasureImport(ServiceContender& contender, size_t first, size_t count,
+                     size_t batch);
 
 // Stops the server and starts it: seconds until it answers the first query as
 // it did before.

@@ -11,6 +11,7 @@
 #include "storage/engine/local_collection.h"
 #include "storage/engine/object_table.h"
 #include "storage/engine/object_validation.h"
+#include "storage/engine/vector_reader.h"
 #include "storage/filter/filter_validation.h"
 #include "storage/types/distance.h"
 
@@ -23,9 +24,77 @@ constexpr size_t kExtraCandidates = 16;
 // By as much may the two differ, relative to the size of the distance. What
 // compact rows are off by, the index adds itself.
 constexpr double kDistanceSlack = 1e-4;
-// A list of candidates is cut when it is longer than this and twice as long as
-// the answer: an exact search of compact rows may bring any number.
-constexpr size_t kCandidatesMax = 1024;
+// A list of records is cut when it is longer than this and twice as long as the
+// answer: any number of objects may be as far as the last hit.
+constexpr size_t kRecordsMax = 1024;
+
+struct RankedSlot {
+  double distance;
+  Slot slot;
+};
+
+struct Candidate {
+  double distance;
+  Slot slot;
+  ObjectRecord record;
+};
+
+// Results come in this order.
+bool ComesBefore(const Candidate& a, const Candidate& b) {
+  return a.distance != b.distance ? a.distance < b.distance
+                                  : a.record.id < b.record.id;
+}
+
+// Those that exist.
+absl::StatusOr<SlotSet> SlotsOf(ReadTransaction& transaction,
+                                const std::set<std::string>& ids) {
+  SlotSet slots;
+  for (const std::string& id : ids) {
+    DIPTYCH_ASSIGN_OR_RETURN(const auto slot, FindSlot(transaction, id));
+    if (slot.has_value()) slots.Add(*slot);
+  }
+  return slots;
+}
+
+// Why a vector is not there. True: its object has none in the space. False: the
+// object is gone. DATA_LOSS: the vector is damaged.
+absl::StatusOr<bool> ExistsWithoutVector(ReadTransaction& transaction,
+                                         Slot slot, uint8_t space) {
+  DIPTYCH_ASSIGN_OR_RETURN(const auto record, ReadObject(transaction, slot));
+  if (!record.has_value()) return false;
+  for (const ObjectRecord::VectorEntry& entry : record->vectors) {
+    if (entry.space != space) continue;
+    DIPTYCH_RETURN_IF_ERROR(ReadVector(transaction, slot, entry).status());
+  }
+  return true;
+}
+
+// The first `wanted` with their records; nullopt: one of them was gone.
+absl::StatusOr<std::optional<std::vector<Candidate>>> ReadNearest(
+    ReadTransaction& transaction, std::vector<RankedSlot> ranked,
+    size_t wanted) {
+  std::sort(ranked.begin(), ranked.end(),
+            [](const RankedSlot& a, const RankedSlot& b) {
+              return a.distance < b.distance;
+            });
+  std::vector<Candidate> nearest;
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    // Ids decide between those as far as the last.
+    if (i >= wanted && ranked[i].distance > ranked[wanted - 1].distance) break;
+    DIPTYCH_ASSIGN_OR_RETURN(auto record,
+                             ReadObject(transaction, ranked[i].slot));
+    if (!record.has_value()) return std::optional<std::vector<Candidate>>();
+    nearest.push_back({ranked[i].distance, ranked[i].slot, *std::move(record)});
+    if (nearest.size() > std::max(2 * wanted, kRecordsMax)) {
+      std::nth_element(nearest.begin(), nearest.begin() + wanted, nearest.end(),
+                       ComesBefore);
+      nearest.resize(wanted);
+    }
+  }
+  std::sort(nearest.begin(), nearest.end(), ComesBefore);
+  if (nearest.size() > wanted) nearest.resize(wanted);
+  return std::optional<std::vector<Candidate>>(std::move(nearest));
+}
 
 }  // namespace
 
@@ -175,48 +244,44 @@ absl::StatusOr<std::optional<SearchResult>> LocalCollection::SearchOnce(
   DIPTYCH_ASSIGN_OR_RETURN(auto found, index_.Search(plan.space, plan.query,
                                                      options, request.filter));
 
-  struct Candidate {
-    double distance;
-    Slot slot;
-    ObjectRecord record;
-  };
-  const auto nearer = [](const Candidate& a, const Candidate& b) {
-    return a.distance != b.distance ? a.distance < b.distance
-                                    : a.record.id < b.record.id;
-  };
-  std::vector<Candidate> candidates;
   DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
+  DIPTYCH_ASSIGN_OR_RETURN(const SlotSet excluded,
+                           SlotsOf(*read, plan.excluded_ids));
+  // Most candidates are no hits: their vectors alone are read.
+  std::vector<RankedSlot> ranked;
+  ranked.reserve(found.neighbors.size());
+  DIPTYCH_ASSIGN_OR_RETURN(
+      VectorReader vectors,
+      VectorReader::Make(*read, plan.space,
+                         static_cast<uint32_t>(plan.query.size())));
   for (const Neighbor& neighbor : found.neighbors) {
-    DIPTYCH_ASSIGN_OR_RETURN(auto record, ReadObject(*read, neighbor.slot));
-    if (!record.has_value()) return std::optional<SearchResult>();
-    if (plan.excluded_ids.contains(record->id)) continue;
-    const auto entry = std::find_if(
-        record->vectors.begin(), record->vectors.end(),
-        [&plan](const auto& vector) { return vector.space == plan.space; });
-    if (entry == record->vectors.end()) continue;
-    DIPTYCH_ASSIGN_OR_RETURN(std::vector<float> vector,
-                             ReadVector(*read, neighbor.slot, *entry));
-    const double distance = Distance(space.metric, plan.query, vector);
+    if (excluded.Contains(neighbor.slot)) continue;
+    DIPTYCH_ASSIGN_OR_RETURN(const auto vector, vectors.Read(neighbor.slot));
+    if (!vector.has_value()) {
+      DIPTYCH_ASSIGN_OR_RETURN(
+          const bool exists,
+          ExistsWithoutVector(*read, neighbor.slot, plan.space));
+      if (!exists) return std::optional<SearchResult>();
+      continue;
+    }
+    const double distance = Distance(space.metric, plan.query, *vector);
     if (request.max_distance.has_value() && distance > *request.max_distance) {
       continue;
     }
-    candidates.push_back({distance, neighbor.slot, *std::move(record)});
-    if (candidates.size() > std::max(2 * wanted, kCandidatesMax)) {
-      std::nth_element(candidates.begin(), candidates.begin() + wanted,
-                       candidates.end(), nearer);
-      candidates.erase(candidates.begin() + wanted, candidates.end());
-    }
+    ranked.push_back({distance, neighbor.slot});
   }
-  std::sort(candidates.begin(), candidates.end(), nearer);
+  DIPTYCH_ASSIGN_OR_RETURN(auto nearest,
+                           ReadNearest(*read, std::move(ranked), wanted));
+  if (!nearest.has_value()) return std::optional<SearchResult>();
   SearchResult result;
   size_t bytes = 0;
-  const size_t end = std::min(candidates.size(), wanted);
-  for (size_t i = request.offset; i < end; ++i) {
+  for (size_t i = request.offset; i < nearest->size(); ++i) {
+    Candidate& candidate = (*nearest)[i];
     SearchHit hit;
-    hit.distance = candidates[i].distance;
-    DIPTYCH_ASSIGN_OR_RETURN(hit.view, View(*read, candidates[i].slot,
-                                            std::move(candidates[i].record),
-                                            request.projection, plan.spec));
+    hit.distance = candidate.distance;
+    DIPTYCH_ASSIGN_OR_RETURN(
+        hit.view, View(*read, candidate.slot, std::move(candidate.record),
+                       request.projection, plan.spec));
     bytes += ViewBytes(hit.view);
     if (bytes > environment_.limits.answer_bytes_max) {
       return WithReason(

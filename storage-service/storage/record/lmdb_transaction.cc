@@ -67,11 +67,11 @@ class EmptyCursor final : public RecordCursor {
 }  // namespace
 
 absl::Status LmdbError(int code, absl::string_view doing) {
+  // Asked after every write: no message is made for what went well.
+  if (code == MDB_SUCCESS) return absl::OkStatus();
   const std::string message =
       absl::StrCat(doing, ": ", mdb_strerror(code), " (", code, ")");
   switch (code) {
-    case MDB_SUCCESS:
-      return absl::OkStatus();
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:

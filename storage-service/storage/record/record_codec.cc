@@ -333,15 +333,22 @@ std::string EncodeVector(absl::string_view key,
 absl::StatusOr<std::vector<float>> DecodeVector(absl::string_view key,
                                                 absl::string_view record,
                                                 uint32_t dimension) {
+  std::vector<float> vector(dimension);
+  DIPTYCH_RETURN_IF_ERROR(
+      DecodeVectorInto(key, record, absl::MakeSpan(vector)));
+  return vector;
+}
+
+absl::Status DecodeVectorInto(absl::string_view key, absl::string_view record,
+                              absl::Span<float> vector) {
   DIPTYCH_ASSIGN_OR_RETURN(
       absl::string_view payload,
       OpenRecord(RecordKind::kVector, Table::kVectors, key, record));
-  if (payload.size() != dimension * sizeof(float)) {
+  if (payload.size() != vector.size() * sizeof(float)) {
     return Damaged(Table::kVectors, key, "its dimension is another");
   }
-  std::vector<float> vector(dimension);
   std::memcpy(vector.data(), payload.data(), payload.size());
-  return vector;
+  return absl::OkStatus();
 }
 
 uint16_t VectorPieceCount(uint32_t dimension) {

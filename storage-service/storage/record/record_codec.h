@@ -115,6 +115,9 @@ std::string EncodeVector(absl::string_view key, absl::Span<const float> vector);
 absl::StatusOr<std::vector<float>> DecodeVector(absl::string_view key,
                                                 absl::string_view record,
                                                 uint32_t dimension);
+// As DecodeVector, of vector.size() dimensions.
+absl::Status DecodeVectorInto(absl::string_view key, absl::string_view record,
+                              absl::Span<float> vector);
 // How many pieces the record of a vector has.
 uint16_t VectorPieceCount(uint32_t dimension);
 
