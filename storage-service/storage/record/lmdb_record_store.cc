@@ -16,6 +16,7 @@
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/record/durable_files.h"
+#include "storage/record/lmdb_file.h"
 #include "storage/record/lmdb_transaction.h"
 #include "storage/record/record_copy.h"
 
@@ -31,28 +32,83 @@ constexpr char kCompactionDirectory[] = "compaction";
 constexpr char kDataFile[] = "data.mdb";
 constexpr char kLockFile[] = "lock.mdb";
 
+struct CloseEnvironment {
+  void operator()(MDB_env* env) const { mdb_env_close(env); }
+};
+using OwnedEnvironment = std::unique_ptr<MDB_env, CloseEnvironment>;
+
+// LMDB's part of LmdbRecordStore::Open; the directory is there.
+absl::StatusOr<OwnedEnvironment> OpenEnvironment(
+    const std::filesystem::path& directory, const LmdbOptions& options) {
+  if (options.verify_structure) {
+    DIPTYCH_RETURN_IF_ERROR(VerifyLmdbFile(directory / kDataFile));
+  }
+  MDB_env* env = nullptr;
+  if (int code = mdb_env_create(&env); code != 0) {
+    return LmdbError(code, "cannot make an environment");
+  }
+  OwnedEnvironment owned(env);
+  // A file that has grown beyond the size asked for keeps its own.
+  int code = mdb_env_set_mapsize(
+      env, std::min(options.map_bytes, options.map_bytes_max));
+  if (code == 0) code = mdb_env_set_maxdbs(env, kTableCount);
+  if (code == 0) code = mdb_env_set_maxreaders(env, options.readers_max);
+  const unsigned mode = MDB_NOTLS | MDB_NORDAHEAD |
+                        (options.read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+  if (code == 0) code = mdb_env_open(env, directory.c_str(), mode, 0640);
+  if (code != 0) return LmdbError(code, "cannot open the file");
+  if (!options.read_only) {
+    // Readers of a process that was killed would keep space from being reused.
+    int dead_readers = 0;
+    mdb_reader_check(env, &dead_readers);
+  }
+  return owned;
+}
+
+absl::Status OpenTables(MDB_env* env, bool read_only, LmdbTables& tables) {
+  const unsigned mode = read_only ? MDB_RDONLY : 0;
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(env, nullptr, mode, &transaction);
+  if (code == MDB_MAP_RESIZED) {
+    code = mdb_env_set_mapsize(env, 0);
+    if (code == 0) code = mdb_txn_begin(env, nullptr, mode, &transaction);
+  }
+  if (code != 0) return LmdbError(code, "cannot begin a transaction");
+  for (int table = 0; table < kTableCount && code == 0; ++table) {
+    MDB_dbi& handle = tables[table];
+    code = mdb_dbi_open(transaction, kTableNames[table],
+                        read_only ? 0 : MDB_CREATE, &handle);
+    // Written by a version that did not have this table.
+    if (read_only && code == MDB_NOTFOUND) {
+      handle = kNoLmdbTable;
+      code = 0;
+    }
+  }
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return LmdbError(code, "cannot open the tables");
+  }
+  return LmdbError(mdb_txn_commit(transaction), "cannot open the tables");
+}
+
 }  // namespace
 
 class LmdbRecordStore::Environment {
  public:
-  Environment(MDB_env* env, std::filesystem::path directory,
-              const LmdbOptions& options)
-      : env_(env), directory_(std::move(directory)), options_(options) {}
-  ~Environment() { mdb_env_close(env_); }
+  Environment(OwnedEnvironment env, const LmdbTables& tables,
+              std::filesystem::path directory, const LmdbOptions& options)
+      : env_(std::move(env)),
+        directory_(std::move(directory)),
+        options_(options),
+        tables_(tables) {}
 
-  MDB_env* env() const { return env_; }
+  // Null after a failure of the disk, until Mend. May be asked while the write
+  // mutex is held, or a read is counted.
+  MDB_env* env() const { return env_.get(); }
   LmdbTables& tables() { return tables_; }
   const std::filesystem::path& directory() const { return directory_; }
   const LmdbOptions& options() const { return options_; }
   absl::Mutex& write_mutex() { return write_mutex_; }
-
-  // The write mutex is held for these two.
-  const absl::Status& writable() const { return writable_; }
-  void RefuseWrites(const absl::Status& why) {
-    writable_ = Annotate(why,
-                         "the store takes no writes until the server is "
-                         "started again");
-  }
 
   // Reads are counted, because LMDB may change its map only while no
   // transaction of the process is alive.
@@ -67,6 +123,37 @@ class LmdbRecordStore::Environment {
     --reads_;
   }
 
+  // The write mutex is held. After a commit whose end could not be written,
+  // LMDB refuses everything, reads too, and it is not known whether the disk
+  // has it. Then the environment is closed when the last read has ended, the
+  // commit taken back in the file, and the file opened again. What fails of it
+  // is tried again by the next call that needs the store.
+  absl::Status MendAfterCommit(uint64_t transaction) {
+    MDB_txn* probe = nullptr;
+    const int code = mdb_txn_begin(env(), nullptr, 0, &probe);
+    if (code == 0) mdb_txn_abort(probe);
+    if (code != MDB_PANIC) return absl::OkStatus();
+    doubtful_ = transaction;
+    return Mend();
+  }
+  absl::Status EnsureOpen() {
+    return env_ != nullptr && !doubtful_.has_value() ? absl::OkStatus()
+                                                     : Mend();
+  }
+
+  // The write mutex is held for these two. After a loss of power an exchanged
+  // file might be the old one again, without what is written from now on, until
+  // the directory is on the disk.
+  void OweDirectorySync() { directory_unsynced_ = true; }
+  absl::Status EnsureWritable() {
+    DIPTYCH_RETURN_IF_ERROR(EnsureOpen());
+    if (directory_unsynced_) {
+      DIPTYCH_RETURN_IF_ERROR(SyncPath(directory_));
+      directory_unsynced_ = false;
+    }
+    return absl::OkStatus();
+  }
+
   // The write mutex is held and no write transaction is open. `size` 0: take
   // over the size that the file says.
   absl::Status Resize(uint64_t size) {
@@ -74,7 +161,7 @@ class LmdbRecordStore::Environment {
     growing_ = true;
     mutex_.Await(absl::Condition(
         +[](int64_t* reads) { return *reads == 0; }, &reads_));
-    const int code = mdb_env_set_mapsize(env_, size);
+    const int code = mdb_env_set_mapsize(env(), size);
     growing_ = false;
     return LmdbError(code,
                      absl::StrCat("cannot grow the store to ", size, " bytes"));
@@ -114,17 +201,50 @@ class LmdbRecordStore::Environment {
   // counted.
   uint64_t map_bytes() const {
     MDB_envinfo information;
-    mdb_env_info(env_, &information);
+    mdb_env_info(env(), &information);
     return information.me_mapsize;
   }
 
  private:
+  absl::Status Mend() {
+    {
+      absl::MutexLock lock(&mutex_);
+      growing_ = true;
+      mutex_.Await(absl::Condition(
+          +[](int64_t* reads) { return *reads == 0; }, &reads_));
+    }
+    const auto done = absl::MakeCleanup([this] {
+      absl::MutexLock lock(&mutex_);
+      growing_ = false;
+    });
+    env_.reset();
+    absl::Status status;
+    if (doubtful_.has_value()) {
+      status = RevertLmdbCommit(directory_ / kDataFile, *doubtful_);
+    }
+    if (status.ok()) {
+      doubtful_.reset();
+      auto opened = OpenEnvironment(directory_, options_);
+      status = opened.status();
+      if (status.ok()) {
+        status = OpenTables(opened->get(), options_.read_only, tables_);
+      }
+      if (status.ok()) env_ = *std::move(opened);
+    }
+    return Annotate(status,
+                    "the store was closed when the disk failed, and cannot be "
+                    "opened again yet");
+  }
+
   // Changed while no transaction is alive.
-  MDB_env* env_;
+  OwnedEnvironment env_;
   const std::filesystem::path directory_;
   const LmdbOptions options_;
-  LmdbTables tables_ = {};
-  absl::Status writable_;
+  LmdbTables tables_;
+  // The write mutex is held for these two. A commit that the file may have or
+  // not.
+  std::optional<uint64_t> doubtful_;
+  bool directory_unsynced_ = false;
   absl::Mutex write_mutex_;
   absl::Mutex mutex_;
   bool growing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -178,26 +298,13 @@ absl::StatusOr<std::unique_ptr<LmdbRecordStore>> LmdbRecordStore::Open(
     DIPTYCH_RETURN_IF_ERROR(RemoveTree(directory / kCompactionDirectory));
   }
 
-  MDB_env* env = nullptr;
-  if (int code = mdb_env_create(&env); code != 0) {
-    return LmdbError(code, opening);
-  }
-  auto environment = std::make_unique<Environment>(env, directory, options);
-  // A file that has grown beyond the size asked for keeps its own.
-  int code = mdb_env_set_mapsize(
-      env, std::min(options.map_bytes, options.map_bytes_max));
-  if (code == 0) code = mdb_env_set_maxdbs(env, kTableCount);
-  if (code == 0) code = mdb_env_set_maxreaders(env, options.readers_max);
-  const unsigned mode = MDB_NOTLS | MDB_NORDAHEAD |
-                        (options.read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
-  if (code == 0) code = mdb_env_open(env, directory.c_str(), mode, 0640);
-  if (code != 0) return LmdbError(code, opening);
-  if (!options.read_only) {
-    // Readers of a process that was killed would keep space from being reused.
-    int dead_readers = 0;
-    mdb_reader_check(env, &dead_readers);
-  }
-  DIPTYCH_RETURN_IF_ERROR(Annotate(OpenTables(*environment), opening));
+  auto env = OpenEnvironment(directory, options);
+  if (!env.ok()) return Annotate(env.status(), opening);
+  LmdbTables tables = {};
+  DIPTYCH_RETURN_IF_ERROR(
+      Annotate(OpenTables(env->get(), options.read_only, tables), opening));
+  auto environment = std::make_unique<Environment>(*std::move(env), tables,
+                                                   directory, options);
   if (made) {
     DIPTYCH_RETURN_IF_ERROR(SyncPath(directory));
     DIPTYCH_RETURN_IF_ERROR(SyncPath(directory.parent_path()));
@@ -206,49 +313,35 @@ absl::StatusOr<std::unique_ptr<LmdbRecordStore>> LmdbRecordStore::Open(
       new LmdbRecordStore(std::move(environment)));
 }
 
-absl::Status LmdbRecordStore::OpenTables(Environment& environment) {
-  const bool read_only = environment.options().read_only;
-  const unsigned mode = read_only ? MDB_RDONLY : 0;
-  MDB_txn* transaction = nullptr;
-  int code = mdb_txn_begin(environment.env(), nullptr, mode, &transaction);
-  if (code == MDB_MAP_RESIZED) {
-    DIPTYCH_RETURN_IF_ERROR(environment.Resize(0));
-    code = mdb_txn_begin(environment.env(), nullptr, mode, &transaction);
-  }
-  if (code != 0) return LmdbError(code, "cannot begin a transaction");
-  for (int table = 0; table < kTableCount && code == 0; ++table) {
-    MDB_dbi& handle = environment.tables()[table];
-    code = mdb_dbi_open(transaction, kTableNames[table],
-                        read_only ? 0 : MDB_CREATE, &handle);
-    // Written by a version that did not have this table.
-    if (read_only && code == MDB_NOTFOUND) {
-      handle = kNoLmdbTable;
-      code = 0;
-    }
-  }
-  if (code != 0) {
-    mdb_txn_abort(transaction);
-    return LmdbError(code, "cannot open the tables");
-  }
-  return LmdbError(mdb_txn_commit(transaction), "cannot open the tables");
-}
-
 absl::StatusOr<std::unique_ptr<ReadTransaction>> LmdbRecordStore::BeginRead() {
   environment_->EnterRead();
+  while (environment_->env() == nullptr) {
+    environment_->LeaveRead();
+    {
+      absl::MutexLock lock(&environment_->write_mutex());
+      DIPTYCH_RETURN_IF_ERROR(environment_->EnsureOpen());
+    }
+    environment_->EnterRead();
+  }
+  auto leave = absl::MakeCleanup([this] { environment_->LeaveRead(); });
   MDB_txn* transaction = nullptr;
   if (int code =
           mdb_txn_begin(environment_->env(), nullptr, MDB_RDONLY, &transaction);
       code != 0) {
-    environment_->LeaveRead();
     return LmdbError(code, "cannot read the store");
   }
-  return std::make_unique<Environment::Read>(environment_.get(), transaction);
+  auto abort = absl::MakeCleanup([transaction] { mdb_txn_abort(transaction); });
+  auto read =
+      std::make_unique<Environment::Read>(environment_.get(), transaction);
+  std::move(abort).Cancel();
+  std::move(leave).Cancel();
+  return read;
 }
 
 absl::Status LmdbRecordStore::RunWrite(
     absl::FunctionRef<absl::Status(WriteTransaction&)> write) {
   absl::MutexLock lock(&environment_->write_mutex());
-  DIPTYCH_RETURN_IF_ERROR(environment_->writable());
+  DIPTYCH_RETURN_IF_ERROR(environment_->EnsureWritable());
   while (true) {
     MDB_txn* transaction = nullptr;
     int code = mdb_txn_begin(environment_->env(), nullptr, 0, &transaction);
@@ -268,18 +361,23 @@ absl::Status LmdbRecordStore::RunWrite(
     }
     DIPTYCH_RETURN_IF_ERROR(status);
     std::move(abort).Cancel();
+    const uint64_t number = mdb_txn_id(transaction);
     // Ends the transaction, whatever it returns.
     code = mdb_txn_commit(transaction);
     if (code == MDB_MAP_FULL) {
       DIPTYCH_RETURN_IF_ERROR(environment_->Grow());
       continue;
     }
+    // It is this commit's error that counts; what else fails, the next call
+    // finds.
+    if (code != 0) environment_->MendAfterCommit(number).IgnoreError();
     return LmdbError(code, "cannot commit to the store");
   }
 }
 
 absl::Status LmdbRecordStore::ReserveForLongRead() {
   absl::MutexLock lock(&environment_->write_mutex());
+  DIPTYCH_RETURN_IF_ERROR(environment_->EnsureOpen());
   const uint64_t wanted =
       std::min(2 * size_bytes(), environment_->options().map_bytes_max);
   while (environment_->map_bytes() < wanted) {
@@ -290,6 +388,7 @@ absl::Status LmdbRecordStore::ReserveForLongRead() {
 
 absl::Status LmdbRecordStore::Sync() {
   absl::MutexLock lock(&environment_->write_mutex());
+  DIPTYCH_RETURN_IF_ERROR(environment_->EnsureWritable());
   return LmdbError(mdb_env_sync(environment_->env(), 1),
                    "cannot sync the store");
 }
@@ -305,6 +404,7 @@ absl::Status LmdbRecordStore::Compact(absl::FunctionRef<absl::Status()> check) {
   absl::MutexLock lock(&environment.write_mutex());
   const auto remove_beside =
       absl::MakeCleanup([&beside] { RemoveTree(beside).IgnoreError(); });
+  DIPTYCH_RETURN_IF_ERROR(environment.EnsureWritable());
   DIPTYCH_RETURN_IF_ERROR(step("make a store beside"));
   LmdbOptions options = environment.options();
   options.map_bytes = map_bytes();
@@ -331,25 +431,28 @@ absl::Status LmdbRecordStore::Compact(absl::FunctionRef<absl::Status()> check) {
       }));
   absl::Status synced = step("sync the directory");
   if (synced.ok()) synced = SyncPath(directory);
-  // After a loss of power the old file might be back, without what is written
-  // from now on.
-  if (!synced.ok()) environment.RefuseWrites(synced);
+  if (!synced.ok()) environment.OweDirectorySync();
   return synced;
 }
 
 uint64_t LmdbRecordStore::size_bytes() const {
-  MDB_envinfo information;
-  MDB_stat statistics;
   environment_->EnterRead();
-  mdb_env_info(environment_->env(), &information);
-  mdb_env_stat(environment_->env(), &statistics);
+  uint64_t bytes = 0;
+  if (MDB_env* env = environment_->env(); env != nullptr) {
+    MDB_envinfo information;
+    MDB_stat statistics;
+    mdb_env_info(env, &information);
+    mdb_env_stat(env, &statistics);
+    bytes = (information.me_last_pgno + 1) * uint64_t{statistics.ms_psize};
+  }
   environment_->LeaveRead();
-  return (information.me_last_pgno + 1) * uint64_t{statistics.ms_psize};
+  return bytes;
 }
 
 uint64_t LmdbRecordStore::map_bytes() const {
   environment_->EnterRead();
-  const uint64_t bytes = environment_->map_bytes();
+  const uint64_t bytes =
+      environment_->env() == nullptr ? 0 : environment_->map_bytes();
   environment_->LeaveRead();
   return bytes;
 }

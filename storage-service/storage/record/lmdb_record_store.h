@@ -22,6 +22,9 @@ struct LmdbOptions {
   // Nothing is written, not even a lock file; tables that the file lacks are
   // empty. Nobody else may write meanwhile. The directory must exist.
   bool read_only = false;
+  // Reads the whole file once, before LMDB does, and refuses one of which LMDB
+  // could not read or write every page (lmdb_file.h).
+  bool verify_structure = true;
   // For tests: called before each step of a compaction; an error ends it there.
   std::function<absl::Status(absl::string_view step)> before_step;
 };
@@ -32,6 +35,9 @@ struct LmdbOptions {
 // none of its reads is alive, doubles the map and runs the write again. Compact
 // copies the records into a new file beside the old one and renames it over
 // that while no transaction is alive, so that a crash leaves one or the other.
+// After a failure of the disk that leaves LMDB in doubt about a commit, the
+// commit is taken back and the file opened again, at once or, where the disk
+// goes on failing, by the next calls; until then they answer the error.
 // Concurrency: as RecordStore. A directory may be open once per process, and by
 // one process (DirectoryLock of the data directory sees to that).
 // Limits: LmdbOptions.
@@ -58,7 +64,6 @@ class LmdbRecordStore final : public RecordStore {
  private:
   class Environment;
   explicit LmdbRecordStore(std::unique_ptr<Environment> environment);
-  static absl::Status OpenTables(Environment& environment);
 
   const std::unique_ptr<Environment> environment_;
 };

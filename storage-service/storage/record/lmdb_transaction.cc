@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <string>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/status/error_details.h"
@@ -92,8 +93,8 @@ absl::Status LmdbError(int code, absl::string_view doing) {
     case MDB_VERSION_MISMATCH:
       return absl::DataLossError(message);
     case MDB_PANIC:
-      return absl::InternalError(absl::StrCat(
-          message, "; an earlier write to disk failed, restart the server"));
+      return absl::InternalError(
+          absl::StrCat(message, "; an earlier write to disk failed"));
     case EACCES:
     case EPERM:
     case EROFS:
@@ -123,7 +124,10 @@ absl::StatusOr<std::unique_ptr<RecordCursor>> OpenLmdbCursor(
   if (int code = mdb_cursor_open(transaction, table, &cursor); code != 0) {
     return LmdbError(code, "cannot read the store");
   }
-  return std::make_unique<Cursor>(cursor);
+  auto close = absl::MakeCleanup([cursor] { mdb_cursor_close(cursor); });
+  auto made = std::make_unique<Cursor>(cursor);
+  std::move(close).Cancel();
+  return made;
 }
 
 absl::StatusOr<std::optional<absl::string_view>> LmdbWriteTransaction::Get(
