@@ -16,6 +16,8 @@ absl::StatusOr<Model> Load(const ModelSource& source,
   load.threads = options.threads;
   DIPTYCH_ASSIGN_OR_RETURN(load.device,
                            diptych::inference::ParseDevice(options.device));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      load.precision, diptych::inference::ParsePrecision(options.precision));
   return diptych::inference::LoadModel(source.directory, load);
 }
 

@@ -103,9 +103,15 @@ FOLDERS = (
         "a model brings its tokeniser and its preprocessing, and knows nothing of queues",
     ),
     Folder(
+        "inference-service/inference/kernels",
+        ("inference-service/inference/types", "common"),
+        "arithmetic on rows of floats; what they mean is the towers' business",
+    ),
+    Folder(
         "inference-service/inference/torch",
         (
             "inference-service/inference/image",
+            "inference-service/inference/kernels",
             "inference-service/inference/model",
             "inference-service/inference/text",
             "inference-service/inference/types",

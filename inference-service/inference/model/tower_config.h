@@ -15,18 +15,9 @@
 #include <string>
 #include <vector>
 
-namespace diptych::inference {
+#include "inference/types/activation.h"
 
-enum class Activation {
-  kNone,
-  // x * sigmoid(1.702 x)
-  kQuickGelu,
-  // x * Phi(x), by erf
-  kGelu,
-  // its approximation by tanh
-  kGeluTanh,
-  kTanh,
-};
+namespace diptych::inference {
 
 // The tensors of one layer, all of them behind `prefix` and the layer's number.
 struct LayerTensors {

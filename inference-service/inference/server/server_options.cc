@@ -10,6 +10,7 @@
 #include "common/status/status_macros.h"
 #include "inference/model/device.h"
 #include "inference/model/encoder.h"
+#include "inference/model/precision_choice.h"
 
 namespace diptych::inference {
 namespace {
@@ -69,6 +70,11 @@ absl::Status InferenceServerOptions::Validate() const {
         "--device",
         absl::StrCat("must be auto, cpu, cuda or cuda:N; given: ", device));
   }
+  if (!ParsePrecision(precision).ok()) {
+    violations.Add(
+        "--precision",
+        absl::StrCat("must be auto, fp32, bf16 or int8; given: ", precision));
+  }
   CheckRange("--threads", threads, 0, kThreadsMax, violations);
   CheckRange("--batch-max", batch_max, 1, Encoder::kBatchMax, violations);
   CheckRange("--batch-delay-ms", batch_delay_milliseconds, 0.0,
@@ -114,6 +120,12 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
   app.add_option("--device", options.device,
                  "Where models run: auto, cpu or cuda[:n]")
       ->envname("DIPTYCH_DEVICE")
+      ->capture_default_str();
+  app.add_option("--precision", options.precision,
+                 "Arithmetic of the models: auto (the fastest that stays close "
+                 "to fp32 on the loaded weights), fp32, bf16 or int8; float16 "
+                 "on a CUDA device with auto")
+      ->envname("DIPTYCH_PRECISION")
       ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "Threads for decoding and for computing on the CPU; 0: one "

@@ -28,6 +28,8 @@ struct InferenceServerOptions {
   std::vector<std::string> models;
   // "auto", "cpu" or "cuda[:n]".
   std::string device = "auto";
+  // "auto", "fp32", "bf16" or "int8".
+  std::string precision = "auto";
   // Of the CPU stage and of computations on the CPU; 0: one per core.
   int threads = 0;
   int batch_max = 64;

@@ -1,12 +1,18 @@
 #include "inference/torch/model_loader.h"
 
 #include <filesystem>
+#include <initializer_list>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/observability/logging.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "inference/image/clip_preprocessor.h"
+#include "inference/kernels/packed_linear.h"
+#include "inference/kernels/product_speed.h"
 #include "inference/model/model_description.h"
 #include "inference/model/model_fingerprint.h"
 #include "inference/text/tokenizer_loader.h"
@@ -14,6 +20,52 @@
 
 namespace diptych::inference {
 namespace {
+
+std::vector<PrecisionSpeed> MeasureSpeeds() {
+  std::vector<PrecisionSpeed> speeds;
+  const KernelLevel level = BestKernelLevel();
+  for (const Precision precision :
+       {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    if (HasPrecision(level, precision)) {
+      speeds.push_back({precision, MeasureProductSpeed(level, precision)});
+    }
+  }
+  return speeds;
+}
+
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(
+    const ModelDescription& description, const Tokenizer* tokenizer,
+    const LoadModelOptions& options, ModelInfo info) {
+  TowerEncoderOptions tower;
+  tower.device = options.device;
+  tower.threads = options.threads;
+  tower.precision = options.precision;
+  DIPTYCH_ASSIGN_OR_RETURN(const bool cpu, MeansCpu(options.device));
+  if (!cpu) return LoadTowerEncoder(description, tower, std::move(info));
+  const int image_size =
+      description.image.has_value() ? description.image->tower.image_size : 0;
+  DIPTYCH_ASSIGN_OR_RETURN(
+      PrecisionChoice choice,
+      ChoosePrecision(options.precision, MeasureSpeeds(),
+                      MakePrecisionSample(tokenizer, image_size),
+                      [&](Precision precision) {
+                        tower.precision = precision;
+                        return LoadTowerEncoder(description, tower, info);
+                      }));
+  const std::initializer_list<LogField> fields = {
+      {"model", info.name},
+      {"precision", PrecisionName(choice.precision)},
+      {"least_cosine", choice.least_cosine},
+      {"instructions", KernelLevelName(BestKernelLevel())},
+      {"reason", choice.reason}};
+  if (choice.least_cosine < kPrecisionCosineMin) {
+    LogWarning("the precision changes embeddings more than auto would allow",
+               fields);
+  } else {
+    LogInfo("precision chosen", fields);
+  }
+  return std::move(choice.encoder);
+}
 
 absl::StatusOr<Model> LoadParts(const std::string& path,
                                 const LoadModelOptions& options) {
@@ -43,9 +95,8 @@ absl::StatusOr<Model> LoadParts(const std::string& path,
   DIPTYCH_ASSIGN_OR_RETURN(info.fingerprint,
                            FingerprintOfFiles(description.WeightPaths()));
   DIPTYCH_ASSIGN_OR_RETURN(
-      model.encoder,
-      LoadTowerEncoder(description, {options.device, options.threads},
-                       std::move(info)));
+      model.encoder, LoadEncoder(description, model.tokenizer.get(), options,
+                                 std::move(info)));
   return model;
 }
 

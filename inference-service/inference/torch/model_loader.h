@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "inference/model/device.h"
 #include "inference/model/model.h"
+#include "inference/model/precision_choice.h"
 
 namespace diptych::inference {
 
@@ -21,6 +22,9 @@ struct LoadModelOptions {
   // Threads of one computation on the CPU; 0 is one per core. A setting of the
   // process: the last model loaded decides.
   int threads = 0;
+  // None is "auto": float16 on a CUDA device; on the CPU the fastest that stays
+  // close to float32 on these weights (model/precision_choice.h).
+  PrecisionRequest precision = Precision::kFloat32;
 };
 
 // `directories` is DIR, or IMAGE_DIR+TEXT_DIR for a pair of towers.
@@ -28,8 +32,11 @@ struct LoadModelOptions {
 // NOT_FOUND           a directory or a file in it is missing
 // INVALID_ARGUMENT    a file is malformed, of a kind that is not supported, or
 //                     contradicts another
-// FAILED_PRECONDITION the device is not there
+// FAILED_PRECONDITION the device is not there, or cannot compute in the
+//                     precision
 // INTERNAL            LibTorch failed
+// What precision was chosen and why is logged; that one is asked for which
+// changes embeddings more than "auto" would allow, as a warning.
 // Every message is one line and names the directory and the file.
 absl::StatusOr<Model> LoadModel(const std::string& directories,
                                 const LoadModelOptions& options = {});

@@ -129,27 +129,59 @@ class TowerEncoder final : public Encoder {
   const std::optional<ImageTower> image_;
 };
 
-absl::StatusOr<TextTower> LoadText(const TextPart& part, at::Device device) {
-  DIPTYCH_ASSIGN_OR_RETURN(const WeightFolders weights,
-                           WeightFolders::Open(part.weights));
-  return TextTower::Load(part.tower, weights, device);
+absl::StatusOr<Placement> ChoosePlacement(const TowerEncoderOptions& options) {
+  Placement placement;
+  DIPTYCH_ASSIGN_OR_RETURN(placement.device, ChooseDevice(options.device));
+  if (!placement.device.is_cpu()) {
+    placement.precision = options.precision.value_or(Precision::kFloat16);
+    if (placement.precision == Precision::kInt8) {
+      return absl::FailedPreconditionError(
+          "precision int8 is for the CPU; on a CUDA device use --precision "
+          "auto (which is float16), bf16 or fp32");
+    }
+    return placement;
+  }
+  placement.precision = options.precision.value_or(Precision::kFloat32);
+  if (options.library_operators) return placement;
+  placement.kernels = options.kernels;
+  if (!HasPrecision(options.kernels, placement.precision)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "precision ", PrecisionName(placement.precision), " is asked for, but ",
+        KernelLevelName(options.kernels), " has no instructions for it"));
+  }
+  return placement;
 }
 
-absl::StatusOr<ImageTower> LoadImage(const ImagePart& part, at::Device device) {
+absl::StatusOr<TextTower> LoadText(const TextPart& part,
+                                   const Placement& placement) {
   DIPTYCH_ASSIGN_OR_RETURN(const WeightFolders weights,
                            WeightFolders::Open(part.weights));
-  return ImageTower::Load(part.tower, part.preprocessor, weights, device);
+  return TextTower::Load(part.tower, weights, placement);
+}
+
+absl::StatusOr<ImageTower> LoadImage(const ImagePart& part,
+                                     const Placement& placement) {
+  DIPTYCH_ASSIGN_OR_RETURN(const WeightFolders weights,
+                           WeightFolders::Open(part.weights));
+  return ImageTower::Load(part.tower, part.preprocessor, weights, placement);
 }
 
 }  // namespace
+
+absl::StatusOr<bool> MeansCpu(const DeviceRequest& request) {
+  return CatchTorch([&]() -> absl::StatusOr<bool> {
+    DIPTYCH_ASSIGN_OR_RETURN(const at::Device device, ChooseDevice(request));
+    return device.is_cpu();
+  });
+}
 
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadTowerEncoder(
     const ModelDescription& model, const TowerEncoderOptions& options,
     ModelInfo info) {
   using Result = absl::StatusOr<std::unique_ptr<const Encoder>>;
   return CatchTorch([&]() -> Result {
-    DIPTYCH_ASSIGN_OR_RETURN(const at::Device device,
-                             ChooseDevice(options.device));
+    DIPTYCH_ASSIGN_OR_RETURN(const Placement placement,
+                             ChoosePlacement(options));
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     at::set_num_threads(options.threads > 0 ? options.threads
                                             : std::max(1, cores));
@@ -157,20 +189,20 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadTowerEncoder(
     std::optional<ImageTower> image;
     int vocabulary_size = 0;
     if (model.text.has_value()) {
-      DIPTYCH_ASSIGN_OR_RETURN(text, LoadText(*model.text, device));
+      DIPTYCH_ASSIGN_OR_RETURN(text, LoadText(*model.text, placement));
       info.has_text = true;
       info.context_length = model.text->tower.context_length;
       vocabulary_size = model.text->tower.vocabulary_size;
     }
     if (model.image.has_value()) {
-      DIPTYCH_ASSIGN_OR_RETURN(image, LoadImage(*model.image, device));
+      DIPTYCH_ASSIGN_OR_RETURN(image, LoadImage(*model.image, placement));
       info.has_image = true;
       info.image_size = model.image->tower.image_size;
     }
     info.family = model.family;
     info.dimension = model.dimension();
-    info.device = device.str();
-    info.dtype = "float32";
+    info.device = placement.device.str();
+    info.dtype = PrecisionName(placement.precision);
     return std::make_unique<TowerEncoder>(std::move(info), vocabulary_size,
                                           std::move(text), std::move(image));
   });

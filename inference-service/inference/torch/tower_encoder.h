@@ -1,5 +1,4 @@
-// Encoder of every family on LibTorch, in float32: a text tower, an image tower
-// or both.
+// Encoder of every family: a text tower, an image tower or both.
 //
 // Operation: sorts texts by length, divides batches, runs the towers
 // (towers.h). Concurrency: EncodeTexts and EncodeImages may be called from any
@@ -10,11 +9,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
+#include "inference/kernels/kernels.h"
 #include "inference/model/device.h"
 #include "inference/model/encoder.h"
 #include "inference/model/model_description.h"
+#include "inference/types/precision.h"
 
 namespace diptych::inference {
 
@@ -27,14 +29,25 @@ struct TowerEncoderOptions {
   // Threads of one computation on the CPU; 0 is one per core. This setting of
   // LibTorch is the process's: the last model loaded decides.
   int threads = 0;
+  // None: float16 on a CUDA device, float32 on the CPU.
+  std::optional<Precision> precision = {};
+  // Of the kernels on the CPU.
+  KernelLevel kernels = BestKernelLevel();
+  // LibTorch's operators on the CPU too, as on a device; in float32.
+  bool library_operators = false;
 };
+
+// Whether `request` means the CPU on this machine. FAILED_PRECONDITION when the
+// device is not there.
+absl::StatusOr<bool> MeansCpu(const DeviceRequest& request);
 
 // `info` says name, revision and fingerprint; the rest of it is filled in here.
 //
 // NOT_FOUND           a weight file is missing
 // INVALID_ARGUMENT    a weight file is malformed; a tensor is missing, or has
 //                     another shape or type, or a value that is not finite
-// FAILED_PRECONDITION the device is not there
+// FAILED_PRECONDITION the device is not there, or cannot compute in the
+//                     precision
 // INTERNAL            LibTorch failed
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadTowerEncoder(
     const ModelDescription& model, const TowerEncoderOptions& options,

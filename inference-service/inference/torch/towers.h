@@ -1,4 +1,4 @@
-// The text tower and the image tower of every family, on LibTorch.
+// The text tower and the image tower of every family.
 //
 // Operation: what tower_config.h describes. Texts of a batch are laid out
 // without padding, sorted by length by the caller; what lies behind the pooled
@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "inference/image/preprocessor_config.h"
+#include "inference/kernels/image_patches.h"
 #include "inference/model/tensor_source.h"
 #include "inference/model/tower_config.h"
 #include "inference/torch/transformer.h"
@@ -34,7 +35,7 @@ class Head {
  public:
   static absl::StatusOr<Head> Load(const TensorSource& source,
                                    const std::vector<DenseConfig>& config,
-                                   at::Device device);
+                                   const Placement& placement);
   at::Tensor operator()(at::Tensor rows) const;
 
  private:
@@ -49,7 +50,7 @@ class TextTower {
  public:
   static absl::StatusOr<TextTower> Load(const TextTowerConfig& config,
                                         const TensorSource& source,
-                                        at::Device device);
+                                        const Placement& placement);
 
   // Tokens of a text that are computed.
   int64_t LengthOf(const TokenIds& text) const;
@@ -63,7 +64,7 @@ class TextTower {
   TextTower() = default;
 
   TextTowerConfig config_;
-  at::Device device_ = at::kCPU;
+  Placement placement_;
   at::Tensor tokens_;
   // With the row of the token type added.
   at::Tensor positions_;
@@ -79,7 +80,7 @@ class AttentionPool {
   static absl::StatusOr<AttentionPool> Load(const TensorSource& source,
                                             const AttentionPoolTensors& tensors,
                                             const TransformerConfig& config,
-                                            at::Device device);
+                                            const Placement& placement);
   // [count * length, hidden] to [count, hidden].
   at::Tensor operator()(const at::Tensor& rows, int64_t count) const;
 
@@ -98,7 +99,7 @@ class ImageTower {
   static absl::StatusOr<ImageTower> Load(const ImageTowerConfig& config,
                                          const PreprocessorConfig& preprocessor,
                                          const TensorSource& source,
-                                         at::Device device);
+                                         const Placement& placement);
 
   // Rows that the transformer computes for one picture.
   int64_t RowsPerImage() const;
@@ -109,11 +110,16 @@ class ImageTower {
  private:
   ImageTower() = default;
 
+  // Patches times weights: [images.size(), patches, hidden size]. With
+  // LibTorch's operators, or with kernels.
+  at::Tensor EmbedPatches(absl::Span<const Image> images) const;
+  at::Tensor EmbedPatchesPacked(absl::Span<const Image> images) const;
+
   int64_t size_ = 0;
   int64_t patch_ = 0;
   // Patches per side.
   int64_t side_ = 0;
-  at::Device device_ = at::kCPU;
+  Placement placement_;
   Linear patches_;
   // Undefined when there is none.
   at::Tensor class_row_;
@@ -123,9 +129,8 @@ class ImageTower {
   LayerNorm post_norm_;
   std::optional<AttentionPool> pool_;
   Head head_;
-  // Bytes of a pixel to what the tower reads.
-  at::Tensor scale_;
-  at::Tensor shift_;
+  // Bytes of a pixel to what the tower reads, by channel.
+  PixelScale pixels_;
 };
 
 }  // namespace diptych::inference

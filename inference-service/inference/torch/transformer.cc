@@ -1,8 +1,9 @@
 #include "inference/torch/transformer.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/core/stack.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <utility>
 
@@ -23,15 +24,21 @@ struct Product {
 
 absl::StatusOr<Product> LoadProduct(const TensorSource& source,
                                     const std::string& name, int64_t out,
-                                    int64_t in, at::Device device) {
+                                    int64_t in, const Placement& placement) {
   Product product;
   DIPTYCH_ASSIGN_OR_RETURN(
       product.weight,
-      LoadTensor(source, absl::StrCat(name, "weight"), {out, in}, device));
+      LoadTensor(source, absl::StrCat(name, "weight"), {out, in}, placement));
   DIPTYCH_ASSIGN_OR_RETURN(
       product.bias,
-      LoadTensor(source, absl::StrCat(name, "bias"), {out}, device));
+      LoadTensor(source, absl::StrCat(name, "bias"), {out}, placement));
   return product;
+}
+
+// The floats of a contiguous tensor on the CPU; none of an undefined one.
+absl::Span<const float> Values(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  return absl::MakeConstSpan(tensor.data_ptr<float>(), tensor.numel());
 }
 
 // The row of every sequence that is asked for.
@@ -50,68 +57,90 @@ at::Tensor OutputIndices(const std::vector<SequenceGroup>& groups,
 
 }  // namespace
 
+at::ScalarType Placement::type() const {
+  if (kernels.has_value()) return at::kFloat;
+  switch (precision) {
+    case Precision::kFloat16:
+      return at::kHalf;
+    case Precision::kBfloat16:
+      return at::kBFloat16;
+    case Precision::kFloat32:
+    case Precision::kInt8:
+      break;
+  }
+  return at::kFloat;
+}
+
+Placement Placement::NearResult() const {
+  Placement result = *this;
+  if (precision == Precision::kInt8) result.precision = Precision::kFloat32;
+  return result;
+}
+
+int TorchParallel::threads() const {
+  return at::in_parallel_region() ? 1 : at::get_num_threads();
+}
+
+void TorchParallel::For(int64_t count,
+                        absl::FunctionRef<void(int64_t)> task) const {
+  const int64_t workers = std::min<int64_t>(threads(), count);
+  if (workers <= 1) {
+    for (int64_t i = 0; i < count; ++i) task(i);
+    return;
+  }
+  // Whoever is free takes the next: other work may hold a core up.
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t worker = begin; worker < end; ++worker) {
+      for (int64_t i = next++; i < count; i = next++) task(i);
+    }
+  });
+}
+
 absl::StatusOr<at::Tensor> LoadTensor(const TensorSource& source,
                                       const std::string& name,
                                       std::vector<int64_t> shape,
-                                      at::Device device) {
+                                      const Placement& placement) {
   DIPTYCH_ASSIGN_OR_RETURN(std::vector<float> values,
                            source.ReadFloats(name, shape));
   return at::from_blob(values.data(), shape, at::kFloat)
-      .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+      .to(placement.device, placement.type(), /*non_blocking=*/false,
+          /*copy=*/true);
 }
 
-Linear::Linear(const at::Tensor& weight, const at::Tensor& bias)
-    : out_(weight.size(0)), weight_(weight), bias_(bias) {
-  const auto prepack = c10::Dispatcher::singleton().findSchema(
-      {"mkldnn_prepacked::conv2d_prepack", ""});
-  if (!weight.device().is_cpu() || !at::globalContext().userEnabledMkldnn() ||
-      !prepack.has_value()) {
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias,
+               const Placement& placement) {
+  if (!placement.kernels.has_value()) {
+    weight_ = weight;
+    bias_ = bias;
     return;
   }
-  const int64_t in = weight.size(1);
-  // The size of the input, a hint: any count of rows is accepted later.
-  const std::vector<int64_t> input_size = {1, in, 400, 1};
-  const std::vector<int64_t> ones = {1, 1};
-  const std::vector<int64_t> zeros = {0, 0};
-  const c10::optional<at::Tensor> packed_bias =
-      bias.defined() ? bias : at::zeros({out_});
-  torch::jit::Stack stack{weight.view({out_, in, 1, 1}),
-                          packed_bias,
-                          ones,
-                          zeros,
-                          ones,
-                          int64_t{1},
-                          input_size,
-                          std::string("none")};
-  prepack->callBoxed(&stack);
-  packed_ = stack[0];
-  weight_ = at::Tensor();
-  bias_ = at::Tensor();
+  packed_.emplace(Values(weight.contiguous()), Values(bias), weight.size(0),
+                  weight.size(1), placement.precision, *placement.kernels);
 }
 
 at::Tensor Linear::operator()(const at::Tensor& rows) const {
-  if (packed_.isNone()) return at::linear(rows, weight_, bias_);
-  static const auto run = c10::Dispatcher::singleton().findSchemaOrThrow(
-      "mkldnn_prepacked::conv2d_run", "");
-  const int64_t count = rows.size(0);
-  // [rows, in] in memory is [1, in, 1, rows] in channels-last order.
-  torch::jit::Stack stack{
-      rows.reshape({1, 1, count, rows.size(1)}).permute({0, 3, 1, 2}), packed_};
-  run.callBoxed(&stack);
-  return stack[0].toTensor().permute({0, 2, 3, 1}).reshape({count, out_});
+  if (!packed_.has_value()) return at::linear(rows, weight_, bias_);
+  const at::Tensor in = rows.contiguous();
+  at::Tensor out = at::empty({in.size(0), packed_->out()}, in.options());
+  packed_->Run({in.data_ptr<float>(), packed_->in(), in.size(0)},
+               {out.data_ptr<float>(), packed_->out()}, Activation::kNone,
+               /*accumulate=*/false, TorchParallel());
+  return out;
 }
 
 absl::StatusOr<LayerNorm> LayerNorm::Load(const TensorSource& source,
                                           const std::string& name, int64_t size,
-                                          double epsilon, at::Device device) {
+                                          double epsilon,
+                                          const Placement& placement) {
   LayerNorm norm;
   norm.epsilon = epsilon;
   DIPTYCH_ASSIGN_OR_RETURN(
       norm.weight,
-      LoadTensor(source, absl::StrCat(name, "weight"), {size}, device));
+      LoadTensor(source, absl::StrCat(name, "weight"), {size}, placement));
   DIPTYCH_ASSIGN_OR_RETURN(
       norm.bias,
-      LoadTensor(source, absl::StrCat(name, "bias"), {size}, device));
+      LoadTensor(source, absl::StrCat(name, "bias"), {size}, placement));
   return norm;
 }
 
@@ -139,28 +168,30 @@ absl::StatusOr<Mlp> Mlp::Load(const TensorSource& source,
                               const std::string& in_name,
                               const std::string& out_name,
                               const TransformerConfig& config,
-                              at::Device device) {
+                              const Placement& placement) {
   const int64_t hidden = config.hidden_size;
   const int64_t inner = config.intermediate_size;
-  DIPTYCH_ASSIGN_OR_RETURN(Product in,
-                           LoadProduct(source, in_name, inner, hidden, device));
   DIPTYCH_ASSIGN_OR_RETURN(
-      Product out, LoadProduct(source, out_name, hidden, inner, device));
-  if (config.activation == Activation::kQuickGelu) {
+      Product in, LoadProduct(source, in_name, inner, hidden, placement));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      Product out, LoadProduct(source, out_name, hidden, inner, placement));
+  const bool kernels = placement.kernels.has_value();
+  if (config.activation == Activation::kQuickGelu && !kernels) {
     in.weight *= kQuickGeluFactor;
     in.bias *= kQuickGeluFactor;
     out.weight /= kQuickGeluFactor;
   }
   Mlp mlp;
   mlp.activation_ = config.activation;
-  mlp.in_ = Linear(in.weight, in.bias);
-  mlp.out_ = Linear(out.weight, out.bias);
+  mlp.kernels_ = kernels;
+  mlp.in_ = Linear(in.weight, in.bias, placement);
+  mlp.out_ = Linear(out.weight, out.bias, placement);
   return mlp;
 }
 
 at::Tensor Mlp::operator()(const at::Tensor& rows) const {
   at::Tensor inner = in_(rows);
-  if (activation_ == Activation::kQuickGelu) {
+  if (activation_ == Activation::kQuickGelu && !kernels_) {
     at::silu_(inner);
   } else {
     inner = Activate(std::move(inner), activation_);
@@ -170,19 +201,19 @@ at::Tensor Mlp::operator()(const at::Tensor& rows) const {
 
 absl::StatusOr<QueryKeyValue> QueryKeyValue::Load(
     const TensorSource& source, const std::vector<std::string>& names,
-    const TransformerConfig& config, at::Device device) {
+    const TransformerConfig& config, const Placement& placement) {
   const int64_t hidden = config.hidden_size;
   QueryKeyValue result;
   if (names.size() == 1) {
     DIPTYCH_ASSIGN_OR_RETURN(
         const Product all,
-        LoadProduct(source, names[0], 3 * hidden, hidden, device));
+        LoadProduct(source, names[0], 3 * hidden, hidden, placement));
     result.weights = all.weight.split(hidden);
     result.biases = all.bias.split(hidden);
   } else {
     for (const std::string& name : names) {
       DIPTYCH_ASSIGN_OR_RETURN(
-          Product part, LoadProduct(source, name, hidden, hidden, device));
+          Product part, LoadProduct(source, name, hidden, hidden, placement));
       result.weights.push_back(std::move(part.weight));
       result.biases.push_back(std::move(part.bias));
     }
@@ -194,13 +225,13 @@ absl::StatusOr<QueryKeyValue> QueryKeyValue::Load(
   return result;
 }
 
-Linear QueryKeyValue::All() const {
-  return Linear(at::cat(weights), at::cat(biases));
+Linear QueryKeyValue::All(const Placement& placement) const {
+  return Linear(at::cat(weights), at::cat(biases), placement);
 }
 
-Linear QueryKeyValue::KeyValue() const {
+Linear QueryKeyValue::KeyValue(const Placement& placement) const {
   return Linear(at::cat({weights[1], weights[2]}),
-                at::cat({biases[1], biases[2]}));
+                at::cat({biases[1], biases[2]}), placement);
 }
 
 at::Tensor Attend(const at::Tensor& queries, const at::Tensor& keys,
@@ -231,23 +262,73 @@ at::Tensor Attend(const at::Tensor& queries, const at::Tensor& keys,
 absl::StatusOr<Transformer> Transformer::Load(const TensorSource& source,
                                               const TransformerConfig& config,
                                               bool causal, OutputRows output,
-                                              at::Device device) {
+                                              const Placement& placement) {
   Transformer transformer;
   transformer.config_ = config;
   transformer.causal_ = causal;
   transformer.output_ = output;
+  std::vector<PackedLayer> packed;
   for (int i = 0; i < config.layers; ++i) {
     const bool reduced = i + 1 == config.layers && output != OutputRows::kAll;
     DIPTYCH_ASSIGN_OR_RETURN(Layer layer,
-                             LoadLayer(source, config, i, reduced, device));
-    transformer.layers_.push_back(std::move(layer));
+                             LoadLayer(source, config, i, reduced, placement));
+    if (placement.kernels.has_value()) {
+      packed.push_back(Pack(std::move(layer)));
+    } else {
+      transformer.layers_.push_back(std::move(layer));
+    }
+  }
+  if (placement.kernels.has_value()) {
+    transformer.packed_.emplace(
+        PackedTransformerOptions{.hidden_size = config.hidden_size,
+                                 .heads = config.heads,
+                                 .activation = config.activation,
+                                 .norm_first = config.norm_first,
+                                 .causal = causal,
+                                 .output = output,
+                                 .level = *placement.kernels},
+        std::move(packed));
   }
   return transformer;
 }
 
+PackedLayer Transformer::Pack(Layer layer) {
+  const auto pack = [](Linear& linear) {
+    return linear.has_packed() ? linear.TakePacked() : PackedLinear();
+  };
+  const auto norm = [](const LayerNorm& values) {
+    const absl::Span<const float> weight = Values(values.weight);
+    const absl::Span<const float> bias = Values(values.bias);
+    return NormWeights{{weight.begin(), weight.end()},
+                       {bias.begin(), bias.end()},
+                       static_cast<float>(values.epsilon)};
+  };
+  return {norm(layer.attention_norm), pack(layer.query_key_value),
+          pack(layer.query),          pack(layer.key_value),
+          pack(layer.attention_out),  norm(layer.mlp_norm),
+          pack(layer.mlp.in()),       pack(layer.mlp.out())};
+}
+
+at::Tensor Transformer::RunPacked(
+    const at::Tensor& rows, const std::vector<SequenceGroup>& groups) const {
+  std::vector<int64_t> lengths;
+  for (const SequenceGroup& group : groups) {
+    lengths.insert(lengths.end(), group.count, group.length);
+  }
+  const at::Tensor values = rows.contiguous();
+  const int64_t results = output_ == OutputRows::kAll
+                              ? values.size(0)
+                              : static_cast<int64_t>(lengths.size());
+  at::Tensor result = at::empty({results, values.size(1)}, values.options());
+  packed_->Run(absl::MakeSpan(values.data_ptr<float>(), values.numel()),
+               lengths, TorchParallel(),
+               absl::MakeSpan(result.data_ptr<float>(), result.numel()));
+  return result;
+}
+
 absl::StatusOr<Transformer::Layer> Transformer::LoadLayer(
     const TensorSource& source, const TransformerConfig& config, int number,
-    bool reduced, at::Device device) {
+    bool reduced, const Placement& placement) {
   const LayerTensors& tensors = config.tensors;
   const int64_t hidden = config.hidden_size;
   const double epsilon = config.layer_norm_epsilon;
@@ -258,33 +339,35 @@ absl::StatusOr<Transformer::Layer> Transformer::LoadLayer(
   for (const std::string& part : tensors.query_key_value) {
     names.push_back(name(part));
   }
-  DIPTYCH_ASSIGN_OR_RETURN(const QueryKeyValue attention,
-                           QueryKeyValue::Load(source, names, config, device));
   DIPTYCH_ASSIGN_OR_RETURN(
-      const Product out,
-      LoadProduct(source, name(tensors.attention_out), hidden, hidden, device));
+      const QueryKeyValue attention,
+      QueryKeyValue::Load(source, names, config, placement));
+  DIPTYCH_ASSIGN_OR_RETURN(const Product out,
+                           LoadProduct(source, name(tensors.attention_out),
+                                       hidden, hidden, placement));
   Layer layer;
   DIPTYCH_ASSIGN_OR_RETURN(layer.attention_norm,
                            LayerNorm::Load(source, name(tensors.attention_norm),
-                                           hidden, epsilon, device));
+                                           hidden, epsilon, placement));
   DIPTYCH_ASSIGN_OR_RETURN(
-      layer.mlp_norm,
-      LayerNorm::Load(source, name(tensors.mlp_norm), hidden, epsilon, device));
+      layer.mlp_norm, LayerNorm::Load(source, name(tensors.mlp_norm), hidden,
+                                      epsilon, placement));
   DIPTYCH_ASSIGN_OR_RETURN(
       layer.mlp, Mlp::Load(source, name(tensors.mlp_in), name(tensors.mlp_out),
-                           config, device));
+                           config, placement));
   if (reduced) {
-    layer.query = Linear(attention.weights[0], attention.biases[0]);
-    layer.key_value = attention.KeyValue();
+    layer.query = Linear(attention.weights[0], attention.biases[0], placement);
+    layer.key_value = attention.KeyValue(placement);
   } else {
-    layer.query_key_value = attention.All();
+    layer.query_key_value = attention.All(placement);
   }
-  layer.attention_out = Linear(out.weight, out.bias);
+  layer.attention_out = Linear(out.weight, out.bias, placement);
   return layer;
 }
 
 at::Tensor Transformer::Run(at::Tensor rows,
                             const std::vector<SequenceGroup>& groups) const {
+  if (packed_.has_value()) return RunPacked(rows, groups);
   const int64_t hidden = config_.hidden_size;
   const at::Tensor asked_rows =
       output_ == OutputRows::kAll

@@ -1,52 +1,82 @@
-// The parts that towers are made of, on LibTorch: products, normalisations and
-// transformers.
+// The parts that towers are made of: products, normalisations and transformers.
 //
 // Operation: attention and MLP blocks, normalised before or behind, over the
 // rows of many sequences at once. Sequences of different lengths are laid one
 // after the other without padding, so that a batch costs what its tokens cost;
 // only attention looks at one sequence at a time. Where one row of a sequence
-// is asked for, the last layer is computed for those rows alone. Errors of
-// LibTorch are thrown and caught in tower_encoder.cc.
+// is asked for, the last layer is computed for those rows alone. On a CPU the
+// products and the layers are those of inference/kernels, on a device
+// LibTorch's. Errors of LibTorch are thrown and caught in tower_encoder.cc.
 // Concurrency: const methods may be called from any thread, in parallel.
 // Limits: the caller bounds the rows of one run.
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/core/ivalue.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "inference/kernels/packed_linear.h"
+#include "inference/kernels/packed_transformer.h"
+#include "inference/kernels/parallel.h"
 #include "inference/model/tensor_source.h"
 #include "inference/model/tower_config.h"
+#include "inference/types/precision.h"
 
 namespace diptych::inference {
 
-// Tensor `name` as float32 on `device`.
+// Where a tower is computed, and how.
+struct Placement {
+  at::Device device = at::kCPU;
+  Precision precision = Precision::kFloat32;
+  // The level of this project's kernels; none for LibTorch's operators, which
+  // every device but the CPU takes.
+  std::optional<KernelLevel> kernels = {};
+
+  // Of tensors: that of the precision with LibTorch's operators. Kernels round
+  // for themselves, and everything else is float32 with them.
+  at::ScalarType type() const;
+  // For products that are few and near the result: the last ones stay float32
+  // where the kernels would take integers.
+  Placement NearResult() const;
+};
+
+// LibTorch's threads: as many as at::set_num_threads says.
+class TorchParallel final : public Parallel {
+ public:
+  int threads() const override;
+  void For(int64_t count, absl::FunctionRef<void(int64_t)> task) const override;
+};
+
+// Tensor `name`.
 absl::StatusOr<at::Tensor> LoadTensor(const TensorSource& source,
                                       const std::string& name,
                                       std::vector<int64_t> shape,
-                                      at::Device device);
+                                      const Placement& placement);
 
-// y = x W^T + b. On a CPU the weights are packed once for oneDNN, as those of a
-// 1x1 convolution, which is faster than at::linear on OpenBLAS.
+// y = x W^T + b.
 class Linear {
  public:
   Linear() = default;
   // `weight` is [out, in]; `bias` is [out], or undefined for none.
-  Linear(const at::Tensor& weight, const at::Tensor& bias);
+  Linear(const at::Tensor& weight, const at::Tensor& bias,
+         const Placement& placement);
 
   // [rows, in] to [rows, out].
   at::Tensor operator()(const at::Tensor& rows) const;
 
+  // Made with kernels.
+  bool has_packed() const { return packed_.has_value(); }
+  const PackedLinear& packed() const { return *packed_; }
+  PackedLinear TakePacked() { return *std::move(packed_); }
+
  private:
-  int64_t out_ = 0;
   at::Tensor weight_;
   at::Tensor bias_;
-  // oneDNN's packed weights; none on another device.
-  c10::IValue packed_;
+  std::optional<PackedLinear> packed_;
 };
 
 struct LayerNorm {
@@ -57,7 +87,8 @@ struct LayerNorm {
   // `name` as tower_config.h has it: "...layer_norm1.".
   static absl::StatusOr<LayerNorm> Load(const TensorSource& source,
                                         const std::string& name, int64_t size,
-                                        double epsilon, at::Device device);
+                                        double epsilon,
+                                        const Placement& placement);
   at::Tensor operator()(const at::Tensor& rows) const;
 };
 
@@ -68,11 +99,15 @@ class Mlp {
                                   const std::string& in_name,
                                   const std::string& out_name,
                                   const TransformerConfig& config,
-                                  at::Device device);
+                                  const Placement& placement);
   at::Tensor operator()(const at::Tensor& rows) const;
+
+  Linear& in() { return in_; }
+  Linear& out() { return out_; }
 
  private:
   Activation activation_ = Activation::kNone;
+  bool kernels_ = false;
   Linear in_;
   Linear out_;
 };
@@ -89,14 +124,15 @@ struct QueryKeyValue {
   // scaled by head size^-0.5.
   static absl::StatusOr<QueryKeyValue> Load(
       const TensorSource& source, const std::vector<std::string>& names,
-      const TransformerConfig& config, at::Device device);
+      const TransformerConfig& config, const Placement& placement);
   // One product for the three, or for keys and values.
-  Linear All() const;
-  Linear KeyValue() const;
+  Linear All(const Placement& placement) const;
+  Linear KeyValue(const Placement& placement) const;
 };
 
 // Attention of `count` sequences of equal length: queries [count * asked,
 // hidden], keys and values [count * length, hidden] to [count * asked, hidden].
+// LibTorch's operators.
 at::Tensor Attend(const at::Tensor& queries, const at::Tensor& keys,
                   const at::Tensor& values, int64_t count, int64_t heads,
                   bool causal);
@@ -107,15 +143,12 @@ struct SequenceGroup {
   int64_t length = 0;
 };
 
-// The rows of a sequence that are asked for.
-enum class OutputRows { kAll, kFirst, kLast };
-
 class Transformer {
  public:
   static absl::StatusOr<Transformer> Load(const TensorSource& source,
                                           const TransformerConfig& config,
                                           bool causal, OutputRows output,
-                                          at::Device device);
+                                          const Placement& placement);
 
   // `rows` is [sum of count * length, hidden size], in the order of `groups`.
   // Returns the rows behind the last layer: as many, or one per sequence.
@@ -138,12 +171,17 @@ class Transformer {
   static absl::StatusOr<Layer> LoadLayer(const TensorSource& source,
                                          const TransformerConfig& config,
                                          int number, bool reduced,
-                                         at::Device device);
+                                         const Placement& placement);
+  static PackedLayer Pack(Layer layer);
+  at::Tensor RunPacked(const at::Tensor& rows,
+                       const std::vector<SequenceGroup>& groups) const;
 
   TransformerConfig config_;
   bool causal_ = false;
   OutputRows output_ = OutputRows::kAll;
+  // One of them: with LibTorch's operators, or with kernels.
   std::vector<Layer> layers_;
+  std::optional<PackedTransformer> packed_;
 };
 
 }  // namespace diptych::inference
