@@ -35,6 +35,21 @@ int32_t DotInt8Portable(const int8_t* a, const int8_t* b, size_t count,
   return sum;
 }
 
+int32_t SumBehind(const std::byte* row, size_t sum_offset) {
+  int32_t sum;
+  std::memcpy(&sum, row + sum_offset, sizeof(sum));
+  return sum;
+}
+
+template <Int8Kernel kDot>
+void DotInt8OneByOne(const int8_t* a, const std::byte* const* b, size_t b_count,
+                     size_t count, size_t sum_offset, int32_t* products) {
+  for (size_t i = 0; i < b_count; ++i) {
+    products[i] = kDot(a, reinterpret_cast<const int8_t*>(b[i]), count,
+                       SumBehind(b[i], sum_offset));
+  }
+}
+
 #if defined(__x86_64__)
 
 __attribute__((target("avx2,fma"))) inline __m256 LoadBfloat16(
@@ -154,6 +169,46 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) int32_t DotInt8Avx512(
   return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1)) - 128 * sum_of_b;
 }
 
+// The shifted `a` is made once for all rows.
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void DotInt8BatchAvx512(
+    const int8_t* a, const std::byte* const* b, size_t b_count, size_t count,
+    size_t sum_offset, int32_t* products) {
+  constexpr size_t kShiftedMax = 2048;
+  const size_t whole = count / 64 * 64;
+  if (count > kShiftedMax || whole != count) {
+    DotInt8OneByOne<&DotInt8Avx512>(a, b, b_count, count, sum_offset, products);
+    return;
+  }
+  alignas(64) uint8_t shifted[kShiftedMax];
+  const __m512i shift = _mm512_set1_epi8(static_cast<char>(0x80));
+  for (size_t i = 0; i < count; i += 64) {
+    _mm512_store_si512(shifted + i,
+                       _mm512_xor_si512(shift, _mm512_loadu_si512(a + i)));
+  }
+  for (size_t row = 0; row < b_count; ++row) {
+    const std::byte* components = b[row];
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + 256 <= count; i += 256) {
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_load_si512(shifted + i),
+                               _mm512_loadu_si512(components + i));
+      s1 = _mm512_dpbusd_epi32(s1, _mm512_load_si512(shifted + i + 64),
+                               _mm512_loadu_si512(components + i + 64));
+      s2 = _mm512_dpbusd_epi32(s2, _mm512_load_si512(shifted + i + 128),
+                               _mm512_loadu_si512(components + i + 128));
+      s3 = _mm512_dpbusd_epi32(s3, _mm512_load_si512(shifted + i + 192),
+                               _mm512_loadu_si512(components + i + 192));
+    }
+    for (; i < count; i += 64) {
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_load_si512(shifted + i),
+                               _mm512_loadu_si512(components + i));
+    }
+    products[row] = _mm512_reduce_add_epi32(_mm512_add_epi32(
+                        _mm512_add_epi32(s0, s1), _mm512_add_epi32(s2, s3))) -
+                    128 * SumBehind(components, sum_offset);
+  }
+}
+
 #endif  // __x86_64__
 
 }  // namespace
@@ -180,13 +235,14 @@ std::vector<NamedInt8Kernel> AvailableInt8Kernels() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512vnni") &&
       __builtin_cpu_supports("avx512bw")) {
-    kernels.push_back({"avx512vnni", &DotInt8Avx512});
+    kernels.push_back({"avx512vnni", &DotInt8Avx512, &DotInt8BatchAvx512});
   }
   if (__builtin_cpu_supports("avx2")) {
-    kernels.push_back({"avx2", &DotInt8Avx2});
+    kernels.push_back({"avx2", &DotInt8Avx2, &DotInt8OneByOne<&DotInt8Avx2>});
   }
 #endif
-  kernels.push_back({"portable", &DotInt8Portable});
+  kernels.push_back(
+      {"portable", &DotInt8Portable, &DotInt8OneByOne<&DotInt8Portable>});
   return kernels;
 }
 

@@ -28,9 +28,16 @@ struct NamedBfloat16Kernel {
   std::string name;  // "avx512bf16", "avx2", "portable"
   Bfloat16Kernel dot;
 };
+// products[i] = the inner product of `a` and b[i]; the sum of b[i]'s
+// components, an int32_t, lies `sum_offset` bytes behind b[i].
+using Int8BatchKernel = void (*)(const int8_t* a, const std::byte* const* b,
+                                 size_t b_count, size_t count,
+                                 size_t sum_offset, int32_t* products);
+
 struct NamedInt8Kernel {
   std::string name;  // "avx512vnni", "avx2", "portable"
   Int8Kernel dot;
+  Int8BatchKernel batch;
 };
 
 // Those that this processor can run, the fastest first.

@@ -1,6 +1,7 @@
 #include "storage/index/compact_kernels.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -27,6 +28,37 @@ TEST(CompactKernelsTest, EveryInt8KernelIsExactAtEveryLengthAndAlignment) {
       EXPECT_EQ(kernel.dot(a.data() + shift, b.data() + shift, count, sum_of_b),
                 expected)
           << kernel.name << " " << count;
+    }
+  }
+}
+
+TEST(CompactKernelsTest, EveryInt8BatchKernelAgreesWithOneRowAtATime) {
+  std::mt19937 random(4);
+  const NamedInt8Kernel reference = AvailableInt8Kernels().back();
+  for (const NamedInt8Kernel& kernel : AvailableInt8Kernels()) {
+    for (const size_t count : {1, 63, 64, 65, 128, 192, 512, 576, 2048, 2112}) {
+      const size_t sum_offset = (count + 3) / 4 * 4;
+      std::vector<int8_t> query(count);
+      for (int8_t& x : query) x = static_cast<int8_t>(random() % 255 - 127);
+      std::vector<std::vector<std::byte>> rows(5);
+      std::vector<const std::byte*> addresses;
+      std::vector<int32_t> expected;
+      for (std::vector<std::byte>& row : rows) {
+        row.resize(sum_offset + sizeof(int32_t));
+        auto* components = reinterpret_cast<int8_t*>(row.data());
+        int32_t sum = 0;
+        for (size_t i = 0; i < count; ++i) {
+          components[i] = static_cast<int8_t>(random() % 255 - 127);
+          sum += components[i];
+        }
+        std::memcpy(row.data() + sum_offset, &sum, sizeof(sum));
+        addresses.push_back(row.data());
+        expected.push_back(reference.dot(query.data(), components, count, sum));
+      }
+      std::vector<int32_t> products(rows.size());
+      kernel.batch(query.data(), addresses.data(), rows.size(), count,
+                   sum_offset, products.data());
+      EXPECT_EQ(products, expected) << kernel.name << " " << count;
     }
   }
 }

@@ -1,6 +1,8 @@
 #include "storage/index/distance_function.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -193,15 +195,46 @@ std::vector<NamedKernels> AvailableKernels() {
 }
 
 DistanceFunction::DistanceFunction(Metric metric, size_t dimension,
-                                   VectorPrecision precision)
+                                   VectorPrecision precision,
+                                   size_t slower_kernels)
     : encoding_(precision, dimension), metric_(metric) {
-  static const NamedKernels* const fastest =
-      new NamedKernels(AvailableKernels().front());
-  static const Bfloat16Kernel bfloat16 = AvailableBfloat16Kernels().front().dot;
-  static const Int8Kernel int8 = AvailableInt8Kernels().front().dot;
-  kernel_ = metric == Metric::kSquaredL2 ? fastest->squared_l2 : fastest->dot;
-  bfloat16_kernel_ = bfloat16;
-  int8_kernel_ = int8;
+  static const auto* const floats = new auto(AvailableKernels());
+  static const auto* const bfloat16 = new auto(AvailableBfloat16Kernels());
+  static const auto* const int8 = new auto(AvailableInt8Kernels());
+  const auto chosen = [slower_kernels](const auto& kernels) -> const auto& {
+    return kernels[std::min(slower_kernels, kernels.size() - 1)];
+  };
+  kernel_ = metric == Metric::kSquaredL2 ? chosen(*floats).squared_l2
+                                         : chosen(*floats).dot;
+  bfloat16_kernel_ = chosen(*bfloat16).dot;
+  int8_kernel_ = chosen(*int8).dot;
+  int8_batch_kernel_ = chosen(*int8).batch;
+}
+
+void DistanceFunction::Batch(const void* query, const std::byte* const* rows,
+                             size_t count, float* distances) const {
+  if (encoding_.precision() != VectorPrecision::kInt8) {
+    for (size_t i = 0; i < count; ++i) distances[i] = (*this)(query, rows[i]);
+    return;
+  }
+  constexpr size_t kTogether = 64;
+  int32_t products[kTogether];
+  const float scale = encoding_.TrailerOf(query).scale;
+  const size_t sum_offset =
+      encoding_.trailer_offset() + offsetof(RowTrailer, byte_sum);
+  while (count > 0) {
+    const size_t together = std::min(count, kTogether);
+    int8_batch_kernel_(static_cast<const int8_t*>(query), rows, together,
+                       encoding_.dimension(), sum_offset, products);
+    for (size_t i = 0; i < together; ++i) {
+      const float dot = static_cast<float>(products[i]) * scale *
+                        encoding_.TrailerOf(rows[i]).scale;
+      distances[i] = FromDot(dot, query, rows[i]);
+    }
+    rows += together;
+    distances += together;
+    count -= together;
+  }
 }
 
 float DistanceFunction::CompactErrorBound(const void* a, const void* b) const {
@@ -229,6 +262,29 @@ float DistanceFunction::CompactErrorBound(const void* a, const void* b) const {
              : std::numeric_limits<float>::infinity();
 }
 
+namespace {
+
+// Several sums side by side, so that additions need not wait for each other.
+double SquaredNorm(absl::Span<const float> vector) {
+  constexpr size_t kLanes = 8;
+  double sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= vector.size(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const double component = vector[i + lane];
+      sums[lane] += component * component;
+    }
+  }
+  for (; i < vector.size(); ++i) {
+    const double component = vector[i];
+    sums[0] += component * component;
+  }
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+         ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<float>> PrepareVector(
     Metric metric, size_t dimension, absl::Span<const float> given) {
   if (given.size() != dimension) {
@@ -238,15 +294,16 @@ absl::StatusOr<std::vector<float>> PrepareVector(
                                      dimension, ", not ", given.size()));
   }
   std::vector<float> vector(given.begin(), given.end());
-  double squared_norm = 0;
-  for (size_t i = 0; i < dimension; ++i) {
-    if (!std::isfinite(vector[i])) {
-      return InvalidField("vector",
-                          absl::StrCat("every component must be a finite "
-                                       "number; component ",
-                                       i, " is ", vector[i]));
-    }
-    squared_norm += static_cast<double>(vector[i]) * vector[i];
+  const double squared_norm = SquaredNorm(given);
+  // Squares of finite floats never sum to more than a double holds.
+  if (!std::isfinite(squared_norm)) {
+    const auto bad =
+        std::find_if(vector.begin(), vector.end(),
+                     [](float component) { return !std::isfinite(component); });
+    return InvalidField(
+        "vector",
+        absl::StrCat("every component must be a finite number; component ",
+                     bad - vector.begin(), " is ", *bad));
   }
   if (metric == Metric::kCosine && squared_norm > 0) {
     const double norm = std::sqrt(squared_norm);

@@ -33,8 +33,11 @@ class DistanceFunction {
   // Sum over two arrays of `count` floats; they need no alignment.
   using Kernel = float (*)(const float* a, const float* b, size_t count);
 
+  // `slower_kernels`: so many of the fastest kernels are passed over, as on a
+  // processor that lacks them; the portable ones are the last.
   DistanceFunction(Metric metric, size_t dimension,
-                   VectorPrecision precision = VectorPrecision::kFloat32);
+                   VectorPrecision precision = VectorPrecision::kFloat32,
+                   size_t slower_kernels = 0);
 
   const VectorEncoding& encoding() const { return encoding_; }
 
@@ -65,6 +68,10 @@ class DistanceFunction {
     return metric_ == Metric::kSquaredL2 ? sum : FromDot(sum, a, b);
   }
 
+  // distances[i] = operator()(query, rows[i]), in less time.
+  void Batch(const void* query, const std::byte* const* rows, size_t count,
+             float* distances) const;
+
   // By how much operator() may be off from the distance of the vectors that
   // the rows were encoded from. 0 for float32, whose rounding is left out;
   // infinity where nothing is sure.
@@ -92,6 +99,7 @@ class DistanceFunction {
   Kernel kernel_;
   Bfloat16Kernel bfloat16_kernel_;
   Int8Kernel int8_kernel_;
+  Int8BatchKernel int8_batch_kernel_;
 };
 
 struct NamedKernels {

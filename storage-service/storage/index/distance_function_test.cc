@@ -54,6 +54,46 @@ TEST(DistanceFunctionTest, MetricsAreThoseOfTheContract) {
   }
 }
 
+TEST(DistanceFunctionTest, BatchIsOneByOneWithEveryKernel) {
+  std::mt19937 random(4);
+  for (const Metric metric :
+       {Metric::kCosine, Metric::kSquaredL2, Metric::kInnerProduct}) {
+    for (const VectorPrecision precision :
+         {VectorPrecision::kFloat32, VectorPrecision::kBfloat16,
+          VectorPrecision::kInt8}) {
+      for (const size_t dimension : {3, 64, 200, 512}) {
+        for (const size_t slower_kernels : {0, 1, 2}) {
+          const DistanceFunction distance(metric, dimension, precision,
+                                          slower_kernels);
+          const size_t bytes = distance.encoding().row_bytes();
+          std::vector<std::vector<std::byte>> rows(
+              70, std::vector<std::byte>(bytes));
+          std::vector<const std::byte*> addresses;
+          std::vector<std::vector<float>> vectors;
+          for (std::vector<std::byte>& row : rows) {
+            DIPTYCH_ASSERT_OK_AND_ASSIGN(
+                auto vector, PrepareVector(metric, dimension,
+                                           RandomVector(random, dimension)));
+            distance.encoding().Encode(vector.data(), row.data());
+            addresses.push_back(row.data());
+            vectors.push_back(std::move(vector));
+          }
+          std::vector<float> distances(rows.size());
+          distance.Batch(rows[0].data(), addresses.data(), rows.size(),
+                         distances.data());
+          for (size_t i = 0; i < rows.size(); ++i) {
+            EXPECT_EQ(distances[i], distance(rows[0].data(), addresses[i]));
+            const double exact = Distance(metric, vectors[0], vectors[i]);
+            EXPECT_NEAR(distances[i], exact,
+                        distance.ErrorBound(rows[0].data(), addresses[i]) +
+                            1e-4 * (1 + std::abs(exact)));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(DistanceFunctionTest, CosineOfEqualVectorsIsNeverNegative) {
   std::mt19937 random(3);
   const DistanceFunction distance(Metric::kCosine, 512);

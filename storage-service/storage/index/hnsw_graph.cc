@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
-#include <limits>
-#include <queue>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/memory/memory.h"
 #include "common/status/status_macros.h"
+#include "storage/index/huge_pages.h"
 
 namespace diptych::storage {
 namespace {
@@ -18,43 +17,19 @@ namespace {
 constexpr size_t kIdleScratchMax = 32;
 // Above this many candidates a heap beats an array in order.
 constexpr size_t kOrderedCandidatesMax = 1024;
-// Bytes of rows asked for ahead of the distance being computed; beyond some 200
-// cache lines the processor drops requests.
-constexpr size_t kPrefetchAheadBytes = 12 << 10;
-constexpr size_t kPrefetchAheadMax = 16;
 // Rows hung on one row by LinkUnreachableRows.
 constexpr size_t kAddedLinksMax = 8;
 constexpr size_t kLinkingEf = 32;
 
-struct Candidate {
-  float distance;
-  uint32_t row;
-  bool expanded;
-};
+using DistanceAndRow = std::pair<float, uint32_t>;
 
 }  // namespace
 
-struct HnswGraph::Scratch {
-  explicit Scratch(size_t rows) : met(rows, 0) {}
+struct HnswGraph::Scratch : WalkScratch {
+  using WalkScratch::WalkScratch;
 
-  // A new walk: forgets all rows met.
-  void Reset() {
-    if (++epoch == 0) {
-      std::fill(met.begin(), met.end(), 0);
-      epoch = 1;
-    }
-  }
-  // True the first time in a walk.
-  bool Meet(uint32_t row) {
-    if (met[row] == epoch) return false;
-    met[row] = epoch;
-    return true;
-  }
-
-  std::vector<uint16_t> met;  // the epoch in which a row was last met
-  uint16_t epoch = 0;
-  std::vector<uint32_t> batch;
-  std::vector<Candidate> candidates;
+  std::vector<DistanceAndRow> frontier;  // a heap, the nearest first
+  std::vector<DistanceAndRow> matches;   // a heap, the farthest first
 };
 
 class HnswGraph::ScratchLease {
@@ -70,7 +45,7 @@ class HnswGraph::ScratchLease {
     if (scratch_ == nullptr) {
       scratch_ = std::make_unique<Scratch>(graph_.rows_->count());
     }
-    scratch_->Reset();
+    scratch_->met.Reset();
   }
   ~ScratchLease() {
     absl::MutexLock lock(&graph_.mutex_);
@@ -90,11 +65,7 @@ class HnswGraph::ScratchLease {
 
 HnswGraph::HnswGraph(std::shared_ptr<const VectorRows> rows,
                      const DistanceFunction& distance, HnswLinks links)
-    : rows_(std::move(rows)),
-      distance_(distance),
-      prefetch_ahead_(std::clamp<size_t>(
-          kPrefetchAheadBytes / rows_->row_bytes(), 2, kPrefetchAheadMax)),
-      links_(std::move(links)) {}
+    : rows_(std::move(rows)), distance_(distance), links_(std::move(links)) {}
 
 HnswGraph::~HnswGraph() = default;
 
@@ -108,25 +79,42 @@ absl::StatusOr<std::unique_ptr<HnswGraph>> HnswGraph::Build(
   auto graph = absl::WrapUnique(
       new HnswGraph(std::move(rows), distance, std::move(links)));
   graph->LinkUnreachableRows();
+  std::vector<uint32_t>& neighbors = graph->links_.layers[0].neighbors;
+  MoveToHugePages(neighbors.data(), neighbors.size() * sizeof(uint32_t));
   return graph;
 }
 
 HnswGraph::Walk HnswGraph::Search(const void* query, size_t ef,
-                                  const SlotSet* allowed,
-                                  size_t visits_max) const {
+                                  const SlotSet* allowed, size_t visits_max,
+                                  size_t wanted) const {
   Walk walk;
-  const Entry entry = Descend(query, &walk.visits);
-  ScratchLease scratch(*this);
+  ScratchLease lease(*this);
+  Scratch& scratch = *lease;
+  const Entry entry = Descend(query, scratch.batch, &walk.visits);
   if (allowed == nullptr && rows_->dead_count() == 0 &&
       ef <= kOrderedCandidatesMax) {
-    WalkAll(query, ef, entry, *scratch, walk);
-  } else {
-    WalkMatching(query, ef, allowed, visits_max, entry, *scratch, walk);
+    WalkAll(query, ef, entry, scratch, walk);
+    const auto candidates = scratch.pool.candidates().subspan(0, wanted);
+    walk.neighbors.reserve(candidates.size());
+    for (const CandidatePool::Candidate& candidate : candidates) {
+      walk.neighbors.push_back(Found(query, candidate.distance, candidate.row));
+    }
+    return walk;
+  }
+  WalkMatching(query, ef, allowed, visits_max, entry, scratch, walk);
+  if (!walk.complete) return walk;
+  std::vector<DistanceAndRow>& matches = scratch.matches;
+  std::sort_heap(matches.begin(), matches.end());
+  matches.resize(std::min(matches.size(), wanted));
+  walk.neighbors.reserve(matches.size());
+  for (const auto& [distance, row] : matches) {
+    walk.neighbors.push_back(Found(query, distance, row));
   }
   return walk;
 }
 
-HnswGraph::Entry HnswGraph::Descend(const void* query, size_t* visits) const {
+HnswGraph::Entry HnswGraph::Descend(const void* query, RowBatch& batch,
+                                    size_t* visits) const {
   uint32_t node = links_.entry_node;
   const HnswLinks::Layer& top = links_.layers.back();
   const uint32_t entry_row = top.rows.empty() ? node : top.rows[node];
@@ -137,16 +125,18 @@ HnswGraph::Entry HnswGraph::Descend(const void* query, size_t* visits) const {
     for (bool moved = true; moved;) {
       moved = false;
       const absl::Span<const uint32_t> neighbors = layer.NeighborsOf(node);
+      batch.count = 0;
+      batch.Reserve(neighbors.size());
       for (const uint32_t neighbor : neighbors) {
         rows_->Prefetch(layer.rows[neighbor]);
+        batch.AddIf(true, layer.rows[neighbor]);
       }
-      *visits += neighbors.size();
-      for (const uint32_t neighbor : neighbors) {
-        const float distance =
-            distance_(query, rows_->row(layer.rows[neighbor]));
-        if (distance < nearest) {
-          nearest = distance;
-          node = neighbor;
+      batch.Compute(*rows_, distance_, query);
+      *visits += batch.count;
+      for (size_t i = 0; i < batch.count; ++i) {
+        if (batch.distances[i] < nearest) {
+          nearest = batch.distances[i];
+          node = neighbors[i];
           moved = true;
         }
       }
@@ -156,107 +146,64 @@ HnswGraph::Entry HnswGraph::Descend(const void* query, size_t* visits) const {
   return {node, nearest};
 }
 
-void HnswGraph::CollectUnvisited(uint32_t row, Scratch& scratch) const {
-  const absl::Span<const uint32_t> neighbors =
-      links_.layers[0].NeighborsOf(row);
-  for (const uint32_t neighbor : neighbors) {
-    __builtin_prefetch(&scratch.met[neighbor]);
-  }
-  scratch.batch.clear();
-  for (const uint32_t neighbor : neighbors) {
-    if (scratch.Meet(neighbor)) scratch.batch.push_back(neighbor);
-  }
-  const size_t ahead = std::min(prefetch_ahead_, scratch.batch.size());
-  for (size_t i = 0; i < ahead; ++i) rows_->Prefetch(scratch.batch[i]);
-}
-
-// All rows match: the candidates to expand and the results are one array in
-// order of distance.
 void HnswGraph::WalkAll(const void* query, size_t ef, Entry entry,
                         Scratch& scratch, Walk& walk) const {
-  std::vector<Candidate>& candidates = scratch.candidates;
-  candidates.clear();
-  candidates.push_back({entry.distance, entry.row, false});
-  scratch.Meet(entry.row);
-  size_t next = 0;  // all before it are expanded
-  while (next < candidates.size()) {
-    if (candidates[next].expanded) {
-      ++next;
-      continue;
-    }
-    candidates[next].expanded = true;
-    CollectUnvisited(candidates[next].row, scratch);
-    const std::vector<uint32_t>& batch = scratch.batch;
-    walk.visits += batch.size();
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (i + prefetch_ahead_ < batch.size()) {
-        rows_->Prefetch(batch[i + prefetch_ahead_]);
-      }
-      const float distance = distance_(query, rows_->row(batch[i]));
-      if (candidates.size() == ef) {
-        if (distance >= candidates.back().distance) continue;
-        candidates.pop_back();
-      }
-      const auto place =
-          std::lower_bound(candidates.begin(), candidates.end(), distance,
-                           [](const Candidate& candidate, float value) {
-                             return candidate.distance < value;
-                           });
-      next = std::min(next, static_cast<size_t>(place - candidates.begin()));
-      candidates.insert(place, {distance, batch[i], false});
-    }
-  }
-  walk.neighbors.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) {
-    walk.neighbors.push_back(Found(query, candidate.distance, candidate.row));
-  }
+  const HnswLinks::Layer& layer = links_.layers[0];
+  scratch.pool.Reset(ef);
+  scratch.pool.Offer(entry.distance, entry.row);
+  scratch.met.Meet(entry.row);
+  walk.visits += WalkNearest(
+      *rows_, distance_, query,
+      [&layer](uint32_t row) { return layer.NeighborsOf(row); },
+      [&layer](uint32_t row) { layer.PrefetchNeighborsOf(row); }, scratch);
 }
 
 // Rows that do not match are walked through but not kept, so the frontier is
-// unbounded and the results are a heap of their own.
+// unbounded and the matches are a heap of their own.
 void HnswGraph::WalkMatching(const void* query, size_t ef,
                              const SlotSet* allowed, size_t visits_max,
                              Entry entry, Scratch& scratch, Walk& walk) const {
-  using DistanceAndRow = std::pair<float, uint32_t>;
-  std::priority_queue<DistanceAndRow, std::vector<DistanceAndRow>,
-                      std::greater<DistanceAndRow>>
-      frontier;
-  std::priority_queue<DistanceAndRow> results;
-  const auto matches = [&](uint32_t row) {
+  const HnswLinks::Layer& layer = links_.layers[0];
+  std::vector<DistanceAndRow>& frontier = scratch.frontier;
+  std::vector<DistanceAndRow>& matches = scratch.matches;
+  RowBatch& batch = scratch.batch;
+  frontier.clear();
+  matches.clear();
+  const auto is_match = [&](uint32_t row) {
     return !rows_->IsDead(row) &&
            (allowed == nullptr || allowed->Contains(rows_->slot(row)));
   };
   const auto offer = [&](float distance, uint32_t row) {
-    if (results.size() == ef && distance >= results.top().first) return;
-    frontier.emplace(distance, row);
-    if (!matches(row)) return;
-    if (results.size() == ef) results.pop();
-    results.emplace(distance, row);
+    if (matches.size() == ef && distance >= matches.front().first) return;
+    layer.PrefetchNeighborsOf(row);
+    frontier.emplace_back(distance, row);
+    std::push_heap(frontier.begin(), frontier.end(), std::greater<>());
+    if (!is_match(row)) return;
+    if (matches.size() == ef) {
+      std::pop_heap(matches.begin(), matches.end());
+      matches.pop_back();
+    }
+    matches.emplace_back(distance, row);
+    std::push_heap(matches.begin(), matches.end());
   };
-  scratch.Meet(entry.row);
+  scratch.met.Meet(entry.row);
   offer(entry.distance, entry.row);
   while (!frontier.empty()) {
-    const DistanceAndRow nearest = frontier.top();
-    if (results.size() == ef && nearest.first > results.top().first) break;
+    const DistanceAndRow nearest = frontier.front();
+    if (matches.size() == ef && nearest.first > matches.front().first) break;
     if (walk.visits >= visits_max) {
       walk.complete = false;
       return;
     }
-    frontier.pop();
-    CollectUnvisited(nearest.second, scratch);
-    const std::vector<uint32_t>& batch = scratch.batch;
-    walk.visits += batch.size();
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (i + prefetch_ahead_ < batch.size()) {
-        rows_->Prefetch(batch[i + prefetch_ahead_]);
-      }
-      offer(distance_(query, rows_->row(batch[i])), batch[i]);
+    std::pop_heap(frontier.begin(), frontier.end(), std::greater<>());
+    frontier.pop_back();
+    batch.count = 0;
+    CollectUnmet(*rows_, layer.NeighborsOf(nearest.second), scratch);
+    batch.Compute(*rows_, distance_, query);
+    walk.visits += batch.count;
+    for (size_t i = 0; i < batch.count; ++i) {
+      offer(batch.distances[i], batch.rows[i]);
     }
-  }
-  walk.neighbors.reserve(results.size());
-  for (; !results.empty(); results.pop()) {
-    walk.neighbors.push_back(
-        Found(query, results.top().first, results.top().second));
   }
 }
 
@@ -298,16 +245,16 @@ void HnswGraph::LinkUnreachableRows() {
   for (uint32_t row = 0; row < count; ++row) {
     if (reachable[row]) continue;
     size_t visits = 0;
-    const Entry near = Descend(rows_->row(row), &visits);
     ScratchLease scratch(*this);
-    std::vector<Candidate>& candidates = (*scratch).candidates;
+    const Entry near = Descend(rows_->row(row), (*scratch).batch, &visits);
     Walk walk;
     WalkAll(rows_->row(row), kLinkingEf, near, *scratch, walk);
     uint32_t nearest = links_.entry_node;
     for (size_t level = links_.layers.size() - 1; level > 0; --level) {
       nearest = links_.layers[level].below[nearest];
     }
-    for (const Candidate& candidate : candidates) {
+    for (const CandidatePool::Candidate& candidate :
+         (*scratch).pool.candidates()) {
       if (!reachable[candidate.row]) continue;
       nearest = candidate.row;
       break;

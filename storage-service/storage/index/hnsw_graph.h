@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/index/distance_function.h"
+#include "storage/index/graph_walk.h"
 #include "storage/index/hnsw_links.h"
 #include "storage/index/vector_index.h"
 #include "storage/index/vector_rows.h"
@@ -35,15 +37,17 @@ class HnswGraph {
   ~HnswGraph();
 
   struct Walk {
-    // At most ef live, allowed rows, in no order.
+    // At most `wanted` live, allowed rows, nearest first.
     std::vector<Neighbor> neighbors;
     size_t visits = 0;
     // False: given up after visits_max distances.
     bool complete = true;
   };
-  // `query` is a row of the distance's encoding; ef >= 1; allowed null: all.
+  // `query` is a row of the distance's encoding; ef >= 1; allowed null: all;
+  // of the ef nearest rows that it finds, it gives the `wanted` nearest.
   Walk Search(const void* query, size_t ef, const SlotSet* allowed,
-              size_t visits_max) const;
+              size_t visits_max,
+              size_t wanted = std::numeric_limits<size_t>::max()) const;
 
   size_t memory_bytes() const { return links_.memory_bytes(); }
 
@@ -59,14 +63,14 @@ class HnswGraph {
             const DistanceFunction& distance, HnswLinks links);
 
   // Where the upper layers lead to.
-  Entry Descend(const void* query, size_t* visits) const;
+  Entry Descend(const void* query, RowBatch& batch, size_t* visits) const;
+  // Leaves the nearest rows in scratch.pool.
   void WalkAll(const void* query, size_t ef, Entry entry, Scratch& scratch,
                Walk& walk) const;
+  // Leaves the nearest matching rows in scratch.matches.
   void WalkMatching(const void* query, size_t ef, const SlotSet* allowed,
                     size_t visits_max, Entry entry, Scratch& scratch,
                     Walk& walk) const;
-  // The neighbours of `row` not met before, marked as met and prefetched.
-  void CollectUnvisited(uint32_t row, Scratch& scratch) const;
 
   Neighbor Found(const void* query, float distance, uint32_t row) const;
   std::vector<bool> ReachableRows() const;
@@ -74,7 +78,6 @@ class HnswGraph {
 
   const std::shared_ptr<const VectorRows> rows_;
   const DistanceFunction distance_;
-  const size_t prefetch_ahead_;  // rows
   HnswLinks links_;
 
   mutable absl::Mutex mutex_;

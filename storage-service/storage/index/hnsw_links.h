@@ -1,9 +1,10 @@
 // The links of an HNSW graph (https://arxiv.org/abs/1603.09320) in compact
 // form, and how they are made.
 //
-// Operation: hnswlib inserts the rows one after the other, looking at the
-// vectors where they lie; then its links are copied here and it is thrown away.
-// It is included by hnsw_links.cc only.
+// Operation: the rows are inserted one after the other into a graph of hnswlib
+// with loops of our own (docs/decisions/0026-own-insertion-loops.md), which
+// look at the vectors where they lie; then its links are copied here and it is
+// thrown away. hnswlib is included by hnsw_links.cc only.
 // Concurrency: BuildHnswLinks may run in any number of threads at once; the
 // rows must not grow meanwhile.
 // Limits: 2^32 - 1 rows. While building, some 200 bytes per row on top of the
@@ -37,6 +38,12 @@ struct HnswLinks {
     absl::Span<const uint32_t> NeighborsOf(uint32_t node) const {
       return absl::MakeConstSpan(neighbors.data() + offsets[node],
                                  offsets[node + 1] - offsets[node]);
+    }
+    // Asks for the list before it is read.
+    void PrefetchNeighborsOf(uint32_t node) const {
+      const uint32_t* list = neighbors.data() + offsets[node];
+      __builtin_prefetch(list);
+      __builtin_prefetch(list + 16);
     }
   };
 

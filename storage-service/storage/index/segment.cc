@@ -66,7 +66,7 @@ bool SearchGraph(const Segment& segment, const SegmentQuery& query,
   const SearchOptions& options = *query.options;
   const HnswGraph::Walk walk = segment.graph->Search(
       query.row, query.ef, options.allowed,
-      static_cast<size_t>(scan_cost / query.costs->graph_visit) + 1);
+      static_cast<size_t>(scan_cost / query.costs->graph_visit) + 1, options.k);
   statistics.graph_visits += walk.visits;
   if (!walk.complete || walk.neighbors.size() < std::min(options.k, matches)) {
     ++statistics.graph_fallbacks;

@@ -24,6 +24,76 @@ size_t ComponentBytes(VectorPrecision precision) {
   return sizeof(float);
 }
 
+// Upwards, so that the error is never too small.
+float NormOf(double squared_error) {
+  return static_cast<float>(std::sqrt(squared_error) * kRoundUp);
+}
+
+RowTrailer EncodeBfloat16(const float* vector, size_t dimension,
+                          uint16_t* row) {
+  double squared_norm = 0, squared_error = 0;
+  for (size_t i = 0; i < dimension; ++i) {
+    row[i] = ToBfloat16(vector[i]);
+    const double kept = FromBfloat16(row[i]);
+    squared_norm += kept * kept;
+    squared_error += (vector[i] - kept) * (vector[i] - kept);
+  }
+  return {1.0f, 0, static_cast<float>(squared_norm), NormOf(squared_error)};
+}
+
+// As std::lrint, ties to even, for values that are not large: a float of this
+// size has no room for a fraction.
+int32_t Rounded(float value) {
+  constexpr float kNoFraction = 12'582'912.0f;  // 1.5 * 2^23
+  return static_cast<int32_t>((value + kNoFraction) - kNoFraction);
+}
+
+// Every search encodes its query, so the loops are cut into lanes that need not
+// wait for each other.
+RowTrailer EncodeInt8(const float* vector, size_t dimension, int8_t* row) {
+  constexpr size_t kLanes = 8;
+  const size_t whole = dimension / kLanes * kLanes;
+  float largest_of_lane[kLanes] = {};
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const float size = std::abs(vector[i + lane]);
+      largest_of_lane[lane] =
+          size > largest_of_lane[lane] ? size : largest_of_lane[lane];
+    }
+  }
+  float largest = *std::max_element(largest_of_lane, largest_of_lane + kLanes);
+  for (size_t i = whole; i < dimension; ++i) {
+    largest = std::max(largest, std::abs(vector[i]));
+  }
+  RowTrailer trailer = {largest / kByteMax, 0, 0.0f, 0.0f};
+  if (largest == 0) {
+    std::fill_n(row, dimension, int8_t{0});
+    return trailer;
+  }
+  int32_t sum = 0, squares = 0;  // exact
+  double errors[kLanes] = {};
+  const auto encode = [&](size_t i, double& squared_error) {
+    // Not by the scale, which of the smallest floats is 0.
+    const int32_t kept = Rounded(vector[i] / largest * kByteMax);
+    row[i] = static_cast<int8_t>(kept);
+    sum += kept;
+    squares += kept * kept;
+    const double error = vector[i] - static_cast<double>(trailer.scale) * kept;
+    squared_error += error * error;
+  };
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) encode(i + lane, errors[lane]);
+  }
+  for (size_t i = whole; i < dimension; ++i) encode(i, errors[0]);
+  double squared_error = 0;
+  for (const double error : errors) squared_error += error;
+  trailer.byte_sum = sum;
+  trailer.squared_norm = static_cast<float>(static_cast<double>(trailer.scale) *
+                                            trailer.scale * squares);
+  trailer.error = NormOf(squared_error);
+  return trailer;
+}
+
 }  // namespace
 
 VectorEncoding::VectorEncoding(VectorPrecision precision, size_t dimension)
@@ -33,39 +103,18 @@ VectorEncoding::VectorEncoding(VectorPrecision precision, size_t dimension)
       row_bytes_(trailer_offset_ + (compact() ? sizeof(RowTrailer) : 0)) {}
 
 void VectorEncoding::Encode(const float* vector, void* row) const {
-  if (!compact()) {
-    std::memcpy(row, vector, row_bytes_);
-    return;
+  RowTrailer trailer;
+  switch (precision_) {
+    case VectorPrecision::kFloat32:
+      std::memcpy(row, vector, row_bytes_);
+      return;
+    case VectorPrecision::kBfloat16:
+      trailer = EncodeBfloat16(vector, dimension_, static_cast<uint16_t*>(row));
+      break;
+    case VectorPrecision::kInt8:
+      trailer = EncodeInt8(vector, dimension_, static_cast<int8_t*>(row));
+      break;
   }
-  RowTrailer trailer = {1.0f, 0, 0.0f, 0.0f};
-  double squared_norm = 0, squared_error = 0;
-  const auto account = [&](float given, double kept) {
-    squared_norm += kept * kept;
-    squared_error += (given - kept) * (given - kept);
-  };
-  if (precision_ == VectorPrecision::kBfloat16) {
-    auto* out = static_cast<uint16_t*>(row);
-    for (size_t i = 0; i < dimension_; ++i) {
-      out[i] = ToBfloat16(vector[i]);
-      account(vector[i], FromBfloat16(out[i]));
-    }
-  } else {
-    float largest = 0;
-    for (size_t i = 0; i < dimension_; ++i) {
-      largest = std::max(largest, std::abs(vector[i]));
-    }
-    trailer.scale = largest / kByteMax;
-    auto* out = static_cast<int8_t*>(row);
-    for (size_t i = 0; i < dimension_; ++i) {
-      // Not by the scale, which of the smallest floats is 0.
-      const float share = largest == 0 ? 0 : vector[i] / largest;
-      out[i] = static_cast<int8_t>(std::lrint(share * kByteMax));
-      trailer.byte_sum += out[i];
-      account(vector[i], static_cast<double>(trailer.scale) * out[i]);
-    }
-  }
-  trailer.squared_norm = static_cast<float>(squared_norm);
-  trailer.error = static_cast<float>(std::sqrt(squared_error) * kRoundUp);
   std::memcpy(static_cast<char*>(row) + trailer_offset_, &trailer,
               sizeof(trailer));
 }

@@ -36,6 +36,8 @@ class VectorEncoding {
   size_t dimension() const { return dimension_; }
   bool compact() const { return precision_ != VectorPrecision::kFloat32; }
   size_t row_bytes() const { return row_bytes_; }
+  // Of a compact row's trailer, in the row.
+  size_t trailer_offset() const { return trailer_offset_; }
 
   // Writes row_bytes() bytes. All components of `vector` are finite.
   void Encode(const float* vector, void* row) const;

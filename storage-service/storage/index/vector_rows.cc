@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "storage/index/huge_pages.h"
+
 namespace diptych::storage {
 namespace {
 
-constexpr size_t kChunkBytes = 256 << 10;
 constexpr size_t kPrefetchBytesMax = 2048;
 constexpr size_t kCacheLineBytes = 64;
 
@@ -18,23 +19,31 @@ VectorRows::VectorRows(size_t row_bytes, size_t capacity)
       stride_((row_bytes + kCacheLineBytes - 1) / kCacheLineBytes *
               kCacheLineBytes),
       prefetch_bytes_(std::min(row_bytes, kPrefetchBytesMax)) {
-  while ((rows_per_chunk() * 2) * stride_ <= kChunkBytes &&
-         rows_per_chunk() < capacity) {
-    ++chunk_shift_;
-  }
-  chunks_.resize((capacity + rows_per_chunk() - 1) >> chunk_shift_);
+  chunks_.resize((capacity + kRowsPerChunk - 1) >> kChunkShift);
   slots_.reset(new Slot[capacity]);
   dead_ = std::make_unique<std::atomic<uint64_t>[]>((capacity + 63) / 64);
 }
 
+size_t VectorRows::ChunkBytes(size_t chunk) const {
+  return std::min(kRowsPerChunk, capacity_ - (chunk << kChunkShift)) * stride_;
+}
+
 void VectorRows::Append(Slot slot, const void* row) {
   const size_t number = count_.load(std::memory_order_relaxed);
-  auto& chunk = chunks_[number >> chunk_shift_];
+  const size_t chunk_number = number >> kChunkShift;
+  Chunk& chunk = chunks_[chunk_number];
   if (chunk == nullptr) {
-    chunk.reset(static_cast<std::byte*>(::operator new(
-        rows_per_chunk() * stride_, std::align_val_t(kCacheLineBytes))));
+    const size_t bytes = ChunkBytes(chunk_number);
+    const auto alignment = static_cast<std::align_val_t>(
+        bytes < 2 * kHugePageBytes ? kCacheLineBytes : kHugePageBytes);
+    chunk = Chunk(static_cast<std::byte*>(::operator new(bytes, alignment)),
+                  FreeAligned{alignment});
+    // Many a collection never fills one huge page.
+    const size_t skipped = chunk_number == 0 ? kHugePageBytes : 0;
+    if (bytes > skipped)
+      PreferHugePages(chunk.get() + skipped, bytes - skipped);
   }
-  std::memcpy(chunk.get() + (number & (rows_per_chunk() - 1)) * stride_, row,
+  std::memcpy(chunk.get() + (number & (kRowsPerChunk - 1)) * stride_, row,
               row_bytes_);
   slots_[number] = slot;
   count_.store(number + 1, std::memory_order_release);
@@ -50,8 +59,7 @@ bool VectorRows::MarkDead(size_t row) {
 }
 
 size_t VectorRows::memory_bytes() const {
-  const size_t chunks = (count() + rows_per_chunk() - 1) >> chunk_shift_;
-  return chunks * rows_per_chunk() * stride_ + capacity_ * sizeof(Slot) +
+  return count() * stride_ + capacity_ * sizeof(Slot) +
          (capacity_ + 63) / 64 * sizeof(uint64_t);
 }
 

@@ -2,13 +2,13 @@
 // dead when removed.
 //
 // Operation: a row is a vector as its VectorEncoding keeps it. Rows lie in
-// chunks of some 256 KiB, each row aligned to a cache
-// line, so that growing neither copies nor invalidates what readers hold. A
-// graph refers to the rows where they lie.
+// chunks of 32,768, each row aligned to a cache line, so that growing neither
+// copies nor invalidates what readers hold; the system gives memory as rows are
+// written, all but the first 2 MiB on huge pages (huge_pages.h). A graph refers
+// to the rows where they lie.
 // Concurrency: one writer at a time (Append); MarkDead and const methods from
 // any thread. A reader may look at rows below a count() that it has seen.
-// Limits: the capacity is fixed at construction; memory is taken chunk by
-// chunk.
+// Limits: the capacity is fixed at construction.
 #pragma once
 
 #include <atomic>
@@ -39,8 +39,8 @@ class VectorRows {
   size_t row_bytes() const { return row_bytes_; }
 
   const std::byte* row(size_t row) const {
-    return chunks_[row >> chunk_shift_].get() +
-           (row & (rows_per_chunk() - 1)) * stride_;
+    return chunks_[row >> kChunkShift].get() +
+           (row & (kRowsPerChunk - 1)) * stride_;
   }
   Slot slot(size_t row) const { return slots_[row]; }
   bool IsDead(size_t row) const {
@@ -59,19 +59,25 @@ class VectorRows {
 
  private:
   struct FreeAligned {
+    std::align_val_t alignment{64};
     void operator()(std::byte* chunk) const {
-      ::operator delete(chunk, std::align_val_t(64));
+      ::operator delete(chunk, alignment);
     }
   };
+  using Chunk = std::unique_ptr<std::byte, FreeAligned>;
 
-  size_t rows_per_chunk() const { return size_t{1} << chunk_shift_; }
+  static constexpr size_t kChunkShift = 15;
+  // With rows of whole cache lines, a chunk is whole huge pages.
+  static constexpr size_t kRowsPerChunk = size_t{1} << kChunkShift;
+
+  // Of a chunk; the last one ends with the capacity.
+  size_t ChunkBytes(size_t chunk) const;
 
   const size_t row_bytes_;
   const size_t capacity_;
   const size_t stride_;          // bytes from row to row
   const size_t prefetch_bytes_;  // of a row; the rest follows by itself
-  size_t chunk_shift_ = 0;       // rows per chunk = 2^this
-  std::vector<std::unique_ptr<std::byte, FreeAligned>> chunks_;  // all in place
+  std::vector<Chunk> chunks_;    // all in place; null where no row is yet
   std::unique_ptr<Slot[]> slots_;
   std::unique_ptr<std::atomic<uint64_t>[]> dead_;
   std::atomic<size_t> count_{0};
