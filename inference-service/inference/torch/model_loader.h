@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "inference/model/device.h"
 #include "inference/model/model.h"
+#include "inference/model/normalization.h"
 
 namespace diptych::inference {
 
@@ -21,6 +22,7 @@ struct LoadModelOptions {
   // Threads of one computation on the CPU; 0 is one per core. A setting of the
   // process: the last model loaded decides.
   int threads = 0;
+  Normalization normalization = Normalization::kAll;
 };
 
 // `directories` is DIR, or IMAGE_DIR+TEXT_DIR for a pair of towers.
