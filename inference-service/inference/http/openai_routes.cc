@@ -122,6 +122,12 @@ absl::StatusOr<std::vector<PipelineInput>> Inputs(
   if (found->empty()) {
     return InvalidField("input", "is empty; give at least one string");
   }
+  if (found->size() > InferenceApi::kInputsMax) {
+    return InvalidField("input",
+                        absl::StrCat("has more than ", InferenceApi::kInputsMax,
+                                     " elements; send fewer at a time; given: ",
+                                     found->size()));
+  }
   FieldViolations violations;
   for (size_t i = 0; i < found->size(); ++i) {
     const absl::Status added = add((*found)[i], absl::StrCat("input[", i, "]"));
