@@ -166,6 +166,12 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
                  "every vector has length 1")
       ->envname("DIPTYCH_COMPAT")
       ->capture_default_str();
+  app.add_option("--selftest", options.selftest,
+                 "DIR or IMAGE_DIR+TEXT_DIR: compare a checkpoint with what "
+                 "its authors published, and end: 0 as published, 1 not, 2 "
+                 "nothing could be compared");
+  app.add_option("--selftest-images", options.selftest_images,
+                 "A folder with the pictures that published values are about");
 }
 
 absl::StatusOr<std::string> FindDemoModel() {

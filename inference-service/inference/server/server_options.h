@@ -42,6 +42,10 @@ struct InferenceServerOptions {
   bool exif_orientation = false;
   // "weaviate" leaves unnormalised what its container does; "none".
   std::string compat = "none";
+  // Instead of serving: the directory to compare with published values, and the
+  // folder of the pictures that these are about.
+  std::string selftest;
+  std::string selftest_images;
 
   InferenceServerOptions();
 
