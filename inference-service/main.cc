@@ -14,6 +14,7 @@ absl::StatusOr<Model> Load(const ModelSource& source,
   diptych::inference::LoadModelOptions load;
   load.name = source.name;
   load.threads = options.threads;
+  load.normalization = options.normalization();
   DIPTYCH_ASSIGN_OR_RETURN(load.device,
                            diptych::inference::ParseDevice(options.device));
   DIPTYCH_ASSIGN_OR_RETURN(

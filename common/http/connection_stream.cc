@@ -34,6 +34,12 @@ bool ConnectionStream::Await(short events, absl::Duration timeout) const {
   }
 }
 
+bool ConnectionStream::has_hung_up() const {
+  pollfd entry = {socket_, POLLRDHUP, 0};
+  return poll(&entry, 1, 0) > 0 &&
+         (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 bool ConnectionStream::is_readable() const {
   return has_buffered() || Await(POLLIN, silence_max_);
 }

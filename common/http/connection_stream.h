@@ -24,6 +24,9 @@ class ConnectionStream final : public httplib::Stream {
   // Bytes of the next request have come along with the last one.
   bool has_buffered() const { return position_ < size_; }
 
+  // The client has closed the connection or its side of it. Does not block.
+  bool has_hung_up() const;
+
   // Tells the client that no more is coming, and reads what it still sends for
   // a moment: a socket closed on unread bytes would take the answer back.
   void Linger();

@@ -19,6 +19,11 @@ struct HttpRequest {
   // What the placeholders of the route's pattern stand for, in order.
   std::vector<std::string> parameters;
   std::string body = {};
+  // Whether the client has closed its side of the connection, so that nobody
+  // waits for the answer. A handler that waits for long asks now and then; it
+  // costs a system call. To be called on the handler's thread, until it
+  // returns.
+  std::function<bool()> hung_up = [] { return false; };
 };
 
 struct HttpResponse {

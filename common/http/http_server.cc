@@ -37,6 +37,7 @@ constexpr absl::Duration kBusyRetryAfter = absl::Seconds(1);
 // request but not the connection.
 struct Exchange {
   absl::Time begin;
+  const ConnectionStream* connection = nullptr;
   const HttpRoute* route = nullptr;
   // The rest of the body was left unread.
   bool close = false;
@@ -229,6 +230,9 @@ class HttpServer::Impl final : public httplib::Server {
       parsed.parameters.push_back(request.matches[i].str());
     }
     parsed.body = std::move(body);
+    parsed.hung_up = [connection = exchange->connection] {
+      return connection->has_hung_up();
+    };
     Fill(route.handler(std::move(parsed)), response);
   }
 
@@ -358,7 +362,7 @@ class HttpServer::Impl final : public httplib::Server {
   // Serves what has arrived. Whether the connection goes on.
   bool ServeRequests(ConnectionStream& connection) {
     do {
-      Exchange here{.begin = absl::Now()};
+      Exchange here{.begin = absl::Now(), .connection = &connection};
       exchange = &here;
       bool closed = false;
       const bool served = process_request(

@@ -5,6 +5,9 @@
 #pragma once
 
 #ifdef __SANITIZE_THREAD__
+// As it is with ThreadSanitizer: without, libstdc++ ends the last reference of
+// a shared_ptr by plain reads, which look like a race.
+#include <memory>
 #undef __SANITIZE_THREAD__
 #include <google/protobuf/map_field.h>
 #define __SANITIZE_THREAD__ 1

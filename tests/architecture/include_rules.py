@@ -158,12 +158,24 @@ FOLDERS = (
         "the other way in, in the shapes of other services; knows no gRPC",
     ),
     Folder(
+        "inference-service/inference/selftest",
+        (
+            "inference-service/inference/image",
+            "inference-service/inference/model",
+            "inference-service/inference/text",
+            "inference-service/inference/types",
+            "common",
+        ),
+        "compares a model with what was published about it; serves nobody",
+    ),
+    Folder(
         "inference-service/inference/server",
         (
             "inference-service/inference/http",
             "inference-service/inference/image",
             "inference-service/inference/model",
             "inference-service/inference/pipeline",
+            "inference-service/inference/selftest",
             "inference-service/inference/service",
             "inference-service/inference/types",
             "common",

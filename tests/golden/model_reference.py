@@ -14,7 +14,7 @@ published models, of which --layers and --vocabulary take less. --set gives an o
 (--set activation=gelu). --next begins another model, which saves starting Python and torch again.
 
 Writes the model into DIR and DIR/reference.json: token ids, pixels (DIR/images.bin, 8-bit RGB, one picture
-after the other) and embeddings of length 1. A pair is written as DIR/image and DIR/text. Needs python3-torch.
+after the other), embeddings of length 1, and the lengths they had before. A pair is written as DIR/image and DIR/text. Needs python3-torch.
 """
 
 import argparse
@@ -72,6 +72,10 @@ def make_images(generator, size):
 
 def unit(x):
     return [round(value, 9) for value in (x / x.norm()).tolist()]
+
+
+def lengths(rows):
+    return [float(row.norm()) for row in rows]
 
 
 def transformers_sizes(c):
@@ -378,13 +382,16 @@ def make_model(words):
         # Goes on behind its end token, which must not matter.
         texts.append(texts[1] + texts[2][1:])
     with torch.no_grad():
-        result = {"texts": texts, "text_embeds": [unit(model.text(ids)) for ids in texts]}
+        rows = [model.text(ids) for ids in texts]
+        result = {"texts": texts, "text_embeds": [unit(row) for row in rows], "text_lengths": lengths(rows)}
         result["overrides"] = model.overrides
         if model.image:
             images = make_images(generator, shapes["image"]["size"])
             (arguments.folder / "images.bin").write_bytes(images.numpy().tobytes())
             result["image_size"] = shapes["image"]["size"]
-            result["image_embeds"] = [unit(model.image(pixels)) for pixels in images]
+            rows = [model.image(pixels) for pixels in images]
+            result["image_embeds"] = [unit(row) for row in rows]
+            result["image_lengths"] = lengths(rows)
     model.finish()
     (arguments.folder / "reference.json").write_text(json.dumps(result))
 

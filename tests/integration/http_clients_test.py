@@ -10,20 +10,15 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
-import urllib.error
-import urllib.request
 
+from fake_inference import FakeInference
 from pictures import png
 
 OPENAI = "openai==3.52.0"
-START_SECONDS_MAX = 30
 INSTALL_SECONDS_MAX = 180
 SKIPPED = 77
 
@@ -66,43 +61,12 @@ print("ok")
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """fake-inference-server on free ports."""
-
-    def __enter__(self):
-        program = pathlib.Path(os.environ["DIPTYCH_BUILD_DIR"]) / "tests" / "fake-inference-server"
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0", "--http-listen", self.url.removeprefix("http://"),
-             "--model", "fake=none", "--model", "group/other=none"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                if urllib.request.urlopen(self.url + "/.well-known/ready", timeout=1).status == 204:
-                    return self
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.02)
-        self.__exit__()
-        raise AssertionError("fake-inference-server did not come up")
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.status = self.process.wait(timeout=START_SECONDS_MAX)
-
-
 class HttpClientsTest(unittest.TestCase):
     skipped = False
 
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_curl_speaks_to_vectorize(self):
-        with Server() as server, tempfile.TemporaryDirectory() as directory:
+        with FakeInference() as server, tempfile.TemporaryDirectory() as directory:
             body = pathlib.Path(directory) / "body.json"
             # Over 1 MiB, where curl asks first (Expect: 100-continue).
             body.write_text(json.dumps({"texts": ["This is plane"] + ["long " * 300_000],
@@ -131,7 +95,7 @@ class HttpClientsTest(unittest.TestCase):
                     subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX)
             except (subprocess.SubprocessError, OSError) as error:
                 return self.skip(f"{OPENAI} could not be installed: {error}")
-            with Server() as server:
+            with FakeInference() as server:
                 picture = "data:image/png;base64," + base64.b64encode(png((0, 0, 255))).decode()
                 done = subprocess.run([python, "-c", CLIENT, server.url, picture], capture_output=True, text=True,
                                       timeout=60)

@@ -16,8 +16,10 @@ int HttpStatusOf(const absl::Status& status) {
     case absl::StatusCode::kResourceExhausted:
       return 429;
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
       return 503;
+    case absl::StatusCode::kCancelled:
+      // "Client closed request": nobody reads it, but it is counted.
+      return 499;
     case absl::StatusCode::kDeadlineExceeded:
       return 504;
     default:

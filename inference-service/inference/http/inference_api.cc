@@ -12,6 +12,10 @@
 namespace diptych::inference {
 namespace {
 
+constexpr MetricDescription kHangUps = {
+    "diptych_inference_http_hang_ups_total",
+    "Requests whose client closed the connection before their answer"};
+
 absl::Status NotLoaded() {
   return WithRetryAfter(
       absl::UnavailableError("the models are being loaded; try again later"),
@@ -19,6 +23,12 @@ absl::Status NotLoaded() {
 }
 
 }  // namespace
+
+InferenceApi::InferenceApi(const ModelSet& models, std::function<bool()> loaded,
+                           MetricsRegistry& metrics)
+    : models_(models),
+      loaded_(std::move(loaded)),
+      hang_ups_(metrics.AddCounter(kHangUps)) {}
 
 absl::StatusOr<std::shared_ptr<ModelPipeline>> InferenceApi::Find(
     absl::string_view name) const {
@@ -32,7 +42,8 @@ absl::StatusOr<ModelSet::Pipelines> InferenceApi::All() const {
 }
 
 absl::StatusOr<std::vector<PipelineOutput>> InferenceApi::Vectorize(
-    ModelPipeline& pipeline, std::vector<PipelineInput> inputs) {
+    ModelPipeline& pipeline, std::vector<PipelineInput> inputs,
+    const std::function<bool()>& hung_up) const {
   if (inputs.size() > kInputsMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("a request has at most ", kInputsMax,
@@ -41,8 +52,10 @@ absl::StatusOr<std::vector<PipelineOutput>> InferenceApi::Vectorize(
   const Priority priority = inputs.size() <= kInteractiveInputsMax
                                 ? Priority::kInteractive
                                 : Priority::kBulk;
+  const auto cancellation = std::make_shared<Cancellation>();
   CallContext call;
   call.deadline = absl::Now() + kTimeout;
+  call.cancellation = cancellation;
   const auto part_max = static_cast<size_t>(pipeline.limits().inputs_max);
   std::vector<PipelineOutput> outputs;
   outputs.reserve(inputs.size());
@@ -59,9 +72,13 @@ absl::StatusOr<std::vector<PipelineOutput>> InferenceApi::Vectorize(
                          part = std::move(result);
                          answered.Notify();
                        });
-    // The pipeline answers at the deadline at the latest; the inputs' memory
-    // and `part` must outlive its work.
-    answered.WaitForNotification();
+    // Also where the caller has gone: the inputs' memory and `part` must
+    // outlive the pipeline's work, which then ends before the next batch.
+    while (!answered.WaitForNotificationWithTimeout(kHangUpInterval)) {
+      if (cancellation->cancelled() || !hung_up()) continue;
+      cancellation->Cancel();
+      hang_ups_.Increment();
+    }
     DIPTYCH_RETURN_IF_ERROR(part.status());
     std::move(part->begin(), part->end(), std::back_inserter(outputs));
   }

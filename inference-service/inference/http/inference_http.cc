@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<InferenceHttp>> InferenceHttp::Start(
     std::function<bool()> loaded, std::function<bool()> ready,
     MetricsRegistry& metrics) {
   std::unique_ptr<InferenceHttp> http(
-      new InferenceHttp(models, std::move(loaded)));
+      new InferenceHttp(models, std::move(loaded), metrics));
   HttpServerOptions options;
   options.address = std::string(address);
   options.threads = kThreads;

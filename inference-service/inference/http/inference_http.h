@@ -37,8 +37,9 @@ class InferenceHttp {
   void Stop() { server_->Stop(); }
 
  private:
-  InferenceHttp(const ModelSet& models, std::function<bool()> loaded)
-      : api_(models, std::move(loaded)) {}
+  InferenceHttp(const ModelSet& models, std::function<bool()> loaded,
+                MetricsRegistry& metrics)
+      : api_(models, std::move(loaded), metrics) {}
 
   const InferenceApi api_;
   std::unique_ptr<HttpServer> server_;

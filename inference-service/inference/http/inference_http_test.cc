@@ -10,12 +10,11 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/concurrency/thread_pool.h"
 #include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "httplib.h"
-#include "inference/model/fake_model.h"
+#include "inference/pipeline/gated_models_test.h"
 #include "nlohmann/json.hpp"
 
 namespace diptych::inference {
@@ -23,55 +22,6 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-
-// The fake encoder behind a gate, which is open until a test closes it.
-class GatedEncoder final : public Encoder {
- public:
-  explicit GatedEncoder(std::unique_ptr<const Encoder> encoder)
-      : Encoder(encoder->info(), 1 << 20), encoder_(std::move(encoder)) {}
-
-  void Close() {
-    absl::MutexLock lock(&mutex_);
-    open_ = false;
-  }
-  void Open() {
-    absl::MutexLock lock(&mutex_);
-    open_ = true;
-  }
-  void AwaitBatches(int count) const {
-    absl::MutexLock lock(&mutex_);
-    const auto enough = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return batches_ >= count;
-    };
-    mutex_.Await(absl::Condition(&enough));
-  }
-  int batches() const {
-    absl::MutexLock lock(&mutex_);
-    return batches_;
-  }
-
- private:
-  void Pass() const {
-    absl::MutexLock lock(&mutex_);
-    ++batches_;
-    mutex_.Await(absl::Condition(&open_));
-  }
-  absl::StatusOr<std::vector<Embedding>> ProjectTexts(
-      absl::Span<const TokenIds> texts) const override {
-    Pass();
-    return encoder_->EncodeTexts(texts);
-  }
-  absl::StatusOr<std::vector<Embedding>> ProjectImages(
-      absl::Span<const Image> images) const override {
-    Pass();
-    return encoder_->EncodeImages(images);
-  }
-
-  const std::unique_ptr<const Encoder> encoder_;
-  mutable absl::Mutex mutex_;
-  bool open_ ABSL_GUARDED_BY(mutex_) = true;
-  mutable int batches_ ABSL_GUARDED_BY(mutex_) = 0;
-};
 
 // A picture is as wide and high as its file has bytes.
 absl::StatusOr<Image> Decode(absl::string_view bytes) {
@@ -90,11 +40,11 @@ class InferenceHttpTest : public ::testing::Test {
   static constexpr int kQueueMax = 40;
 
   void SetUp() override {
-    AddModel("first", &encoder_);
-    AddModel("group/second", nullptr);
+    encoder_ = &models_.Add({.name = "first", .dimension = kDimension});
+    models_.Add({.name = "group/second", .dimension = kDimension});
     auto http = InferenceHttp::Start(
-        "127.0.0.1:0", models_, [this] { return loaded_.load(); },
-        [] { return true; }, metrics_);
+        "127.0.0.1:0", models_.models(), [this] { return loaded_.load(); },
+        [] { return true; }, models_.metrics());
     ASSERT_THAT(http, IsOk());
     http_ = *std::move(http);
     client_ = NewClient();
@@ -103,24 +53,7 @@ class InferenceHttpTest : public ::testing::Test {
   void TearDown() override {
     encoder_->Open();
     http_->Stop();
-    cpu_threads_.Shutdown();
-  }
-
-  void AddModel(const std::string& name, GatedEncoder** encoder) {
-    FakeModelOptions options;
-    options.name = name;
-    options.dimension = kDimension;
-    Model model = MakeFakeModel(options);
-    auto gated = std::make_unique<GatedEncoder>(std::move(model.encoder));
-    if (encoder != nullptr) *encoder = gated.get();
-    model.encoder = std::move(gated);
-    auto pipeline = std::make_unique<ModelPipeline>(
-        std::move(model), Decode,
-        PipelineLimits{.inputs_max = 20, .text_bytes_max = 1000},
-        BatcherOptions{.rules = {}, .queue_max = kQueueMax}, cpu_stage_,
-        Clock::System(), metrics_);
-    pipeline->Start();
-    ASSERT_THAT(models_.Add(std::move(pipeline)), IsOk());
+    models_.EndPreparing();
   }
 
   std::unique_ptr<httplib::Client> NewClient() const {
@@ -153,12 +86,18 @@ class InferenceHttpTest : public ::testing::Test {
         ->front();
   }
 
-  MetricsRegistry metrics_;
+  // Waits until so many texts of the first model have been prepared.
+  void AwaitPrepared(int count) {
+    models_.AwaitMetric(absl::StrCat(
+        "diptych_inference_prepare_seconds_count{modality=\"text\","
+        "model=\"first\"} ",
+        count));
+  }
+
   std::atomic<bool> loaded_{true};
-  ThreadPool cpu_threads_{{.name = "cpu", .threads = 2, .queue_max = 1000}};
-  PriorityExecutor cpu_stage_{cpu_threads_};
+  GatedModels models_{
+      {.inputs_max = 20, .text_bytes_max = 1000}, kQueueMax, Decode};
   GatedEncoder* encoder_ = nullptr;
-  ModelSet models_;
   std::unique_ptr<InferenceHttp> http_;
   std::unique_ptr<httplib::Client> client_;
 };
@@ -272,11 +211,7 @@ TEST_F(InferenceHttpTest, RequestsAtTheSameTimeShareABatch) {
   }
   // Whatever the first batch has, all that come while it is held make one more.
   encoder_->AwaitBatches(1);
-  while (metrics_.TextExposition().find(
-             "diptych_inference_prepare_seconds_count{modality=\"text\","
-             "model=\"first\"} 8") == std::string::npos) {
-    std::this_thread::yield();
-  }
+  AwaitPrepared(8);
   encoder_->Open();
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(answered, 8);
@@ -299,11 +234,7 @@ TEST_F(InferenceHttpTest, FullQueueSaysWhenToComeBack) {
   encoder_->AwaitBatches(1);
   send(texts);
   send(texts);
-  while (metrics_.TextExposition().find(
-             "diptych_inference_prepare_seconds_count{modality=\"text\","
-             "model=\"first\"} 33") == std::string::npos) {
-    std::this_thread::yield();
-  }
+  AwaitPrepared(33);
   for (const char* path : {"/vectorize", "/v1/embeddings"}) {
     const Answer answer = Post(path, json{{"texts", texts}, {"input", texts}});
     EXPECT_EQ(answer.status, 429);
@@ -312,6 +243,38 @@ TEST_F(InferenceHttpTest, FullQueueSaysWhenToComeBack) {
   }
   encoder_->Open();
   for (std::thread& client : clients) client.join();
+}
+
+TEST_F(InferenceHttpTest, WorkOfAClientThatHungUpNeverReachesTheModel) {
+  encoder_->Close();
+  std::thread first([&] {
+    EXPECT_EQ(
+        NewClient()
+            ->Post("/vectorize", R"({"texts":["wanted"]})", "application/json")
+            ->status,
+        200);
+  });
+  encoder_->AwaitBatches(1);
+  int hang_ups = 0;
+  for (const char* path : {"/vectorize", "/v1/embeddings"}) {
+    auto client = NewClient();
+    std::thread waiting([&] {
+      EXPECT_FALSE(client->Post(path, R"({"texts":["x"],"input":"x"})",
+                                "application/json"));
+    });
+    AwaitPrepared(++hang_ups + 1);
+    client->stop();
+    waiting.join();
+    models_.AwaitMetric(
+        absl::StrCat("diptych_inference_http_hang_ups_total ", hang_ups));
+  }
+  encoder_->Open();
+  first.join();
+  models_.AwaitMetric(
+      "diptych_http_requests_total{code=\"499\",route=\"/v1/embeddings\"} 1");
+  models_.AwaitMetric(
+      "diptych_http_requests_total{code=\"499\",route=\"/vectorize\"} 1");
+  EXPECT_EQ(encoder_->inputs(), 1);
 }
 
 TEST_F(InferenceHttpTest, BodyOverTheLimitIsRefusedInEachShape) {

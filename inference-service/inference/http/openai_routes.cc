@@ -122,6 +122,12 @@ absl::StatusOr<std::vector<PipelineInput>> Inputs(
   if (found->empty()) {
     return InvalidField("input", "is empty; give at least one string");
   }
+  if (found->size() > InferenceApi::kInputsMax) {
+    return InvalidField("input",
+                        absl::StrCat("has more than ", InferenceApi::kInputsMax,
+                                     " elements; send fewer at a time; given: ",
+                                     found->size()));
+  }
   FieldViolations violations;
   for (size_t i = 0; i < found->size(); ++i) {
     const absl::Status added = add((*found)[i], absl::StrCat("input[", i, "]"));
@@ -147,8 +153,8 @@ std::string LittleEndianBase64(const Embedding& embedding) {
 }
 
 absl::StatusOr<std::string> Embeddings(const InferenceApi& api,
-                                       absl::string_view body) {
-  DIPTYCH_ASSIGN_OR_RETURN(const json request, ParseObject(body));
+                                       const HttpRequest& http) {
+  DIPTYCH_ASSIGN_OR_RETURN(const json request, ParseObject(http.body));
   DIPTYCH_ASSIGN_OR_RETURN(const std::string name, ModelName(request));
   DIPTYCH_ASSIGN_OR_RETURN(const std::shared_ptr<ModelPipeline> pipeline,
                            api.Find(name));
@@ -159,7 +165,7 @@ absl::StatusOr<std::string> Embeddings(const InferenceApi& api,
                            Inputs(request, pictures));
   DIPTYCH_ASSIGN_OR_RETURN(
       const std::vector<PipelineOutput> outputs,
-      InferenceApi::Vectorize(*pipeline, std::move(inputs)));
+      api.Vectorize(*pipeline, std::move(inputs), http.hung_up));
   std::string answer = R"({"object":"list","data":[)";
   int64_t tokens = 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -214,7 +220,7 @@ std::vector<HttpRoute> OpenAiRoutes(const InferenceApi& api) {
   return {
       {"POST", "/v1/embeddings",
        [&api](const HttpRequest& request) -> HttpResponse {
-         auto body = Embeddings(api, request.body);
+         auto body = Embeddings(api, request);
          if (!body.ok()) return ErrorResponse(body.status());
          return {200, *std::move(body)};
        },

@@ -64,10 +64,10 @@ void AppendVectors(const PipelineOutput* begin, const PipelineOutput* end,
 }
 
 absl::StatusOr<std::string> Vectorize(const InferenceApi& api,
-                                      absl::string_view body) {
+                                      const HttpRequest& request) {
   DIPTYCH_ASSIGN_OR_RETURN(const std::shared_ptr<ModelPipeline> pipeline,
                            api.Find(""));
-  DIPTYCH_ASSIGN_OR_RETURN(const json object, ParseObject(body));
+  DIPTYCH_ASSIGN_OR_RETURN(const json object, ParseObject(request.body));
   DIPTYCH_ASSIGN_OR_RETURN(const auto texts, Strings(object, "texts"));
   DIPTYCH_ASSIGN_OR_RETURN(const auto images, Strings(object, "images"));
   std::vector<PipelineInput> inputs;
@@ -97,7 +97,7 @@ absl::StatusOr<std::string> Vectorize(const InferenceApi& api,
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
   DIPTYCH_ASSIGN_OR_RETURN(
       const std::vector<PipelineOutput> outputs,
-      InferenceApi::Vectorize(*pipeline, std::move(inputs)));
+      api.Vectorize(*pipeline, std::move(inputs), request.hung_up));
   std::string answer = R"({"textVectors":)";
   const PipelineOutput* const images_begin = outputs.data() + texts.size();
   AppendVectors(outputs.data(), images_begin, answer);
@@ -115,7 +115,7 @@ json MetaOf(const ModelInfo& info) {
       {"model_name", info.name},        {"revision", info.revision},
       {"family", info.family},          {"modalities", modalities},
       {"dimension", info.dimension},    {"context_length", info.context_length},
-      {"image_size", info.image_size},  {"normalized", true},
+      {"image_size", info.image_size},  {"normalized", info.normalized()},
       {"device", info.device},          {"precision", info.dtype},
       {"fingerprint", info.fingerprint}};
 }
@@ -132,7 +132,7 @@ std::vector<HttpRoute> WeaviateRoutes(const InferenceApi& api) {
   return {
       {"POST", "/vectorize",
        [&api](const HttpRequest& request) -> HttpResponse {
-         auto body = Vectorize(api, request.body);
+         auto body = Vectorize(api, request);
          if (!body.ok()) return ErrorResponse(body.status());
          return {200, *std::move(body)};
        },

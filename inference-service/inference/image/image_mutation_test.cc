@@ -4,16 +4,17 @@
 // Operation: each of the committed pictures in turn is damaged in one of
 // several ways with a fixed seed. DIPTYCH_MUTATIONS says how many there are;
 // a short run unless told. Run it under the asan preset.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "common/testing/byte_mutator.h"
 #include "common/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "inference/image/image_decoder.h"
@@ -42,72 +43,46 @@ std::vector<std::string> Pictures() {
   return pictures;
 }
 
-class Mutator {
+class DamagedPictures {
  public:
-  explicit Mutator(std::vector<std::string> pictures)
+  explicit DamagedPictures(std::vector<std::string> pictures)
       : pictures_(std::move(pictures)) {}
 
   std::string Next() {
     std::string bytes = pictures_[next_++ % pictures_.size()];
-    const size_t changes = 1 + Below(4);
+    const size_t changes = 1 + mutator_.Below(4);
     for (size_t i = 0; i < changes && !bytes.empty(); ++i) Change(bytes);
     return bytes;
   }
 
  private:
-  size_t Below(size_t count) {
-    return std::uniform_int_distribution<size_t>(0, count - 1)(random_);
-  }
-  // Half of all changes hit the headers, where the numbers are.
-  size_t Place(const std::string& bytes) {
-    return Below(Below(2) == 0 ? std::min<size_t>(bytes.size(), 200)
-                               : bytes.size());
-  }
-
   void Change(std::string& bytes) {
-    const size_t at = Place(bytes);
-    switch (Below(7)) {
-      case 0:
-        bytes[at] = static_cast<char>(bytes[at] ^ 1 << Below(8));
-        break;
-      case 1:
-        bytes[at] = static_cast<char>(Below(256));
-        break;
-      case 2: {  // An extreme number of 1 to 8 bytes.
-        const size_t count = std::min(bytes.size() - at, size_t{1} << Below(4));
-        bytes.replace(at, count, count, Below(2) == 0 ? '\xff' : '\0');
-        break;
-      }
-      case 3:
-        bytes.resize(at);
-        break;
-      case 4:
-        bytes.erase(at, 1 + Below(16));
-        break;
-      case 5:
-        bytes.insert(at, bytes.substr(Place(bytes), 1 + Below(64)));
-        break;
-      default: {  // The end of another picture.
-        const std::string& other = pictures_[Below(pictures_.size())];
-        bytes.replace(at, std::string::npos, other, std::min(at, other.size()),
-                      std::string::npos);
-        break;
-      }
+    // Half of all changes hit the headers, where the numbers are.
+    const size_t at = mutator_.Below(mutator_.Below(2) == 0
+                                         ? std::min<size_t>(bytes.size(), 200)
+                                         : bytes.size());
+    if (mutator_.Below(8) > 0) {
+      mutator_.DamageAt(at, bytes);
+      return;
     }
+    // The end of another picture.
+    const std::string& other = pictures_[mutator_.Below(pictures_.size())];
+    bytes.replace(at, std::string::npos, other, std::min(at, other.size()),
+                  std::string::npos);
   }
 
   const std::vector<std::string> pictures_;
   size_t next_ = 0;
-  std::mt19937_64 random_{1};
+  ByteMutator mutator_{1};
 };
 
 // Decodes so many damaged pictures.
 void Decode(int mutations) {
-  Mutator mutator(Pictures());
+  DamagedPictures damaged(Pictures());
   std::map<std::string, int> refusals;
   int decoded = 0;
   for (int i = 0; i < mutations; ++i) {
-    const std::string bytes = mutator.Next();
+    const std::string bytes = damaged.Next();
     const auto image =
         DecodeImage(bytes, kLimits, {.exif_orientation = i % 2 == 0});
     if (image.ok()) {
@@ -128,11 +103,7 @@ void Decode(int mutations) {
 }
 
 TEST(ImageMutationTest, DamagedPicturesAreDecodedOrRefused) {
-  int mutations = kMutations;
-  if (const char* const given = std::getenv("DIPTYCH_MUTATIONS")) {
-    ASSERT_TRUE(absl::SimpleAtoi(given, &mutations)) << given;
-  }
-  Decode(mutations);
+  Decode(MutationCount(kMutations));
 }
 
 // By itself, because a sanitizer's report would be captured as well.

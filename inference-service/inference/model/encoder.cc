@@ -40,9 +40,10 @@ absl::Status CheckText(const TokenIds& text, size_t index, int context_length,
   return absl::OkStatus();
 }
 
-// Scales `row` to length 1. The sum is in double: a row of a thousand large
-// floats must not lose its last digits.
-absl::Status Normalize(Embedding& row) {
+// Scales `row` to length 1 if `normalize` says so, and checks it in any case.
+// The sum is in double: a row of a thousand large floats must not lose its last
+// digits.
+absl::Status Normalize(bool normalize, Embedding& row) {
   double squares = 0;
   for (const float value : row) squares += static_cast<double>(value) * value;
   if (!std::isfinite(squares) || squares <= 0) {
@@ -50,15 +51,18 @@ absl::Status Normalize(Embedding& row) {
         "the model gave an embedding that is not finite or has no length; its "
         "weights may be damaged");
   }
+  if (!normalize) return absl::OkStatus();
   const double scale = 1.0 / std::sqrt(squares);
   for (float& value : row) value = static_cast<float>(value * scale);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Embedding>> NormalizeAll(
-    absl::StatusOr<std::vector<Embedding>> rows) {
+    bool normalize, absl::StatusOr<std::vector<Embedding>> rows) {
   if (!rows.ok()) return rows;
-  for (Embedding& row : *rows) DIPTYCH_RETURN_IF_ERROR(Normalize(row));
+  for (Embedding& row : *rows) {
+    DIPTYCH_RETURN_IF_ERROR(Normalize(normalize, row));
+  }
   return rows;
 }
 
@@ -76,7 +80,7 @@ absl::StatusOr<std::vector<Embedding>> Encoder::EncodeTexts(
         CheckText(texts[i], i, info_.context_length, vocabulary_size_));
   }
   if (texts.empty()) return std::vector<Embedding>();
-  return NormalizeAll(ProjectTexts(texts));
+  return NormalizeAll(info_.normalizes_texts, ProjectTexts(texts));
 }
 
 absl::StatusOr<std::vector<Embedding>> Encoder::EncodeImages(
@@ -96,7 +100,7 @@ absl::StatusOr<std::vector<Embedding>> Encoder::EncodeImages(
     }
   }
   if (images.empty()) return std::vector<Embedding>();
-  return NormalizeAll(ProjectImages(images));
+  return NormalizeAll(info_.normalizes_images, ProjectImages(images));
 }
 
 }  // namespace diptych::inference

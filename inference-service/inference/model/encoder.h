@@ -1,8 +1,9 @@
 // Token ids and preprocessed pictures to embeddings: the towers of one model.
 //
 // Operation: EncodeTexts and EncodeImages check their input, let the family
-// compute the projections, and normalise each row to length 1 (L2). Checking
-// and normalising happen here and nowhere else, so every family behaves alike.
+// compute the projections, and normalise each row to length 1 (L2) unless
+// info() says that the model's are left as they are. Checking and normalising
+// happen here and nowhere else, so every family behaves alike.
 // A row does not depend on the other inputs of its batch beyond rounding
 // (cosine at least 0.99999). Concurrency: every method may be called from any
 // thread, in parallel. Limits: at most kBatchMax inputs per call.
@@ -20,7 +21,7 @@
 
 namespace diptych::inference {
 
-// info().dimension floats of L2 length 1.
+// info().dimension floats; of L2 length 1 where info() says so.
 using Embedding = std::vector<float>;
 
 class Encoder {

@@ -17,15 +17,16 @@ using ::testing::HasSubstr;
 // Embeds texts only, all to the same row.
 class ConstantEncoder final : public Encoder {
  public:
-  explicit ConstantEncoder(Embedding row)
-      : Encoder(InfoOf(row), 10), row_(std::move(row)) {}
+  explicit ConstantEncoder(Embedding row, bool normalizes = true)
+      : Encoder(InfoOf(row, normalizes), 10), row_(std::move(row)) {}
 
  private:
-  static ModelInfo InfoOf(const Embedding& row) {
+  static ModelInfo InfoOf(const Embedding& row, bool normalizes) {
     ModelInfo info;
     info.name = "constant";
     info.dimension = static_cast<int>(row.size());
     info.has_text = true;
+    info.normalizes_texts = normalizes;
     info.context_length = 4;
     return info;
   }
@@ -47,12 +48,23 @@ TEST(EncoderTest, RowsAreNormalised) {
                   ::testing::ElementsAre(::testing::ElementsAre(0.6f, -0.8f))));
 }
 
+TEST(EncoderTest, RowsKeepTheirLengthWhereTheModelSaysSo) {
+  const ConstantEncoder encoder({3, -4}, /*normalizes=*/false);
+  EXPECT_FALSE(encoder.info().normalized());
+  EXPECT_THAT(encoder.EncodeTexts({TokenIds{{1}, false}}),
+              IsOkAndHolds(
+                  ::testing::ElementsAre(::testing::ElementsAre(3.0f, -4.0f))));
+}
+
 TEST(EncoderTest, RowWithoutLengthIsAnError) {
   for (const float value : {0.0f, std::numeric_limits<float>::quiet_NaN(),
                             std::numeric_limits<float>::infinity()}) {
-    EXPECT_THAT(ConstantEncoder({value, 0}).EncodeTexts({TokenIds{{1}, false}}),
-                StatusIs(absl::StatusCode::kInternal,
-                         HasSubstr("not finite or has no length")));
+    for (const bool normalizes : {false, true}) {
+      EXPECT_THAT(ConstantEncoder({value, 0}, normalizes)
+                      .EncodeTexts({TokenIds{{1}, false}}),
+                  StatusIs(absl::StatusCode::kInternal,
+                           HasSubstr("not finite or has no length")));
+    }
   }
 }
 

@@ -174,6 +174,8 @@ Model MakeFakeModel(const FakeModelOptions& options) {
   info.has_image = true;
   info.context_length = options.context_length;
   info.image_size = options.image_size;
+  info.normalizes_texts = options.normalized;
+  info.normalizes_images = options.normalized;
   info.device = "cpu";
   info.dtype = "float32";
   // No weights to hash: what the embeddings depend on, in the same form.

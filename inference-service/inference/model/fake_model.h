@@ -20,6 +20,8 @@ struct FakeModelOptions {
   int dimension = 64;
   int context_length = 32;
   int image_size = 16;
+  // Else embeddings are as long as the sums of their directions.
+  bool normalized = true;
 };
 
 Model MakeFakeModel(const FakeModelOptions& options = {});

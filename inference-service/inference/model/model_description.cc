@@ -45,6 +45,11 @@ absl::Status CheckImageSize(const ImagePart& part) {
       " pixels, but the \"image_size\" of the image tower is ", size));
 }
 
+void SetWeaviateNormalizes(bool value, ModelDescription& model) {
+  if (model.text.has_value()) model.text->weaviate_normalizes = value;
+  if (model.image.has_value()) model.image->weaviate_normalizes = value;
+}
+
 ModelDescription Describe(TowersConfig towers,
                           const std::vector<std::string>& weights,
                           const ModelDirectory& files) {
@@ -73,6 +78,7 @@ absl::StatusOr<ModelDescription> DescribeTransformers(
         ReadPreprocessor(files, model.family, model.image->tower.image_size));
     DIPTYCH_RETURN_IF_ERROR(CheckImageSize(*model.image));
   }
+  SetWeaviateNormalizes(model.family != kSiglip, model);
   return model;
 }
 
@@ -118,6 +124,11 @@ absl::StatusOr<ModelDescription> DescribeSentenceTransformers(
   DIPTYCH_ASSIGN_OR_RETURN(const ModelDirectory files,
                            root.Subdirectory(modules[0].path));
   DIPTYCH_ASSIGN_OR_RETURN(ModelDescription model, DescribeTransformers(files));
+  const bool normalizes = std::any_of(
+      modules.begin(), modules.end(), [](const SentenceModule& module) {
+        return module.type == SentenceModule::Type::kNormalize;
+      });
+  SetWeaviateNormalizes(normalizes, model);
   if (modules[0].type == SentenceModule::Type::kClip) return model;
   if (!model.text.has_value() || model.image.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(

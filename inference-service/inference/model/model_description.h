@@ -28,6 +28,8 @@ struct TextPart {
   std::string tokenizer_folder;
   // The tower's own family: "bert" in a pair "clip+bert".
   std::string family;
+  // As Normalization::kAsWeaviate says.
+  bool weaviate_normalizes = true;
 };
 
 struct ImagePart {
@@ -35,6 +37,8 @@ struct ImagePart {
   std::vector<WeightFiles> weights;
   // Makes pictures of the tower's image_size.
   PreprocessorConfig preprocessor;
+  // As Normalization::kAsWeaviate says.
+  bool weaviate_normalizes = true;
 };
 
 struct ModelDescription {

@@ -158,6 +158,53 @@ TEST_F(ModelDescriptionTest, PairIsTheImageTowerAndTheOtherTextTower) {
   EXPECT_THAT(Describe("te+xt").status(), IsOk());
 }
 
+// clip.py of Weaviate's container: SigLIP and sentence-transformers without a
+// Normalize are not scaled, everything else is.
+TEST_F(ModelDescriptionTest, SaysWhatWeaviatesContainerNormalises) {
+  constexpr char kSentenceClip[] = R"([{"idx": 0, "name": "0", "path": "",
+      "type": "sentence_transformers.models.CLIPModel"}])";
+  constexpr char kNoNormalize[] = R"([
+    {"idx": 0, "name": "0", "path": "",
+     "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling",
+     "type": "sentence_transformers.models.Pooling"},
+    {"idx": 2, "name": "2", "path": "2_Dense",
+     "type": "sentence_transformers.models.Dense"}])";
+  Write("clip/config.json", kClip);
+  Write("clip/model.safetensors", "x");
+  Write("sentence_clip/modules.json", kSentenceClip);
+  Write("sentence_clip/config.json", kClip);
+  Write("sentence_clip/model.safetensors", "x");
+  Write("openclip/open_clip_config.json", kOpenClip);
+  Write("openclip/open_clip_model.safetensors", "x");
+  Write("siglip/config.json", R"({"model_type": "siglip"})");
+  Write("siglip/model.safetensors", "x");
+  WriteSentenceModel("normalize");
+  WriteSentenceModel("dense");
+  Write("dense/modules.json", kNoNormalize);
+  const struct {
+    std::string directories;
+    bool text;
+    bool image;
+  } cases[] = {
+      {At("clip"), true, true},
+      {At("sentence_clip"), false, false},
+      {At("openclip"), true, true},
+      {At("siglip"), false, false},
+      {At("normalize"), true, true},
+      {At("dense"), false, true},
+      // Weaviate's default, and what a directory of each kind gives.
+      {At("sentence_clip") + "+" + At("dense"), false, false},
+      {At("sentence_clip") + "+" + At("normalize"), true, false},
+  };
+  for (const auto& [directories, text, image] : cases) {
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto model, DescribeModel(directories));
+    EXPECT_EQ(model.text->weaviate_normalizes, text) << directories;
+    if (!model.image.has_value()) continue;
+    EXPECT_EQ(model.image->weaviate_normalizes, image) << directories;
+  }
+}
+
 TEST_F(ModelDescriptionTest, PairThatDoesNotBelongTogetherIsRefused) {
   Write("image/config.json", kClip);
   Write("image/model.safetensors", "x");

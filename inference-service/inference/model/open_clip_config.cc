@@ -71,8 +71,12 @@ absl::Status CheckUsual(const ConfigReader& config, absl::string_view key,
   return config.Bad(key, absl::StrCat("\"", usual, "\""));
 }
 
-absl::Status ReadInnerSize(const ConfigReader& config,
-                           TransformerConfig& transformer) {
+// "layers", "width" and "mlp_ratio".
+absl::Status ReadSizes(const ConfigReader& config,
+                       TransformerConfig& transformer) {
+  DIPTYCH_RETURN_IF_ERROR(config.Integer("layers", 1, 128, transformer.layers));
+  DIPTYCH_RETURN_IF_ERROR(
+      config.Integer("width", 1, 16384, transformer.hidden_size));
   double ratio = 4;
   DIPTYCH_RETURN_IF_ERROR(config.Number("mlp_ratio", 0.01, 64, ratio));
   transformer.intermediate_size =
@@ -102,14 +106,11 @@ absl::StatusOr<ImageTowerConfig> ReadImage(const ConfigReader& config,
       layers != nullptr && layers->is_array()) {
     return config.Bad("layers", "a number: ResNets are not known");
   }
-  DIPTYCH_RETURN_IF_ERROR(config.Integer("layers", 1, 128, transformer.layers));
-  DIPTYCH_RETURN_IF_ERROR(
-      config.Integer("width", 1, 16384, transformer.hidden_size));
+  DIPTYCH_RETURN_IF_ERROR(ReadSizes(config, transformer));
   int head_width = 64;
   DIPTYCH_RETURN_IF_ERROR(config.Integer("head_width", 1, 16384, head_width));
   transformer.heads = transformer.hidden_size / head_width;
   DIPTYCH_RETURN_IF_ERROR(CheckHeads(config, "head_width", transformer));
-  DIPTYCH_RETURN_IF_ERROR(ReadInnerSize(config, transformer));
   tower.patch_size = 16;
   DIPTYCH_RETURN_IF_ERROR(ReadImageSizes(config, tower));
   tower.patch_weight = "visual.conv1.weight";
@@ -137,12 +138,9 @@ absl::StatusOr<TextTowerConfig> ReadClipText(const ConfigReader& config,
   TransformerConfig& transformer = tower.transformer;
   transformer = {512, 2048, 12, 8, activation, 1e-5};
   transformer.tensors = OpenClipLayers("transformer.resblocks.");
-  DIPTYCH_RETURN_IF_ERROR(
-      config.Integer("width", 1, 16384, transformer.hidden_size));
-  DIPTYCH_RETURN_IF_ERROR(config.Integer("layers", 1, 128, transformer.layers));
+  DIPTYCH_RETURN_IF_ERROR(ReadSizes(config, transformer));
   DIPTYCH_RETURN_IF_ERROR(config.Integer("heads", 1, 256, transformer.heads));
   DIPTYCH_RETURN_IF_ERROR(CheckHeads(config, "heads", transformer));
-  DIPTYCH_RETURN_IF_ERROR(ReadInnerSize(config, transformer));
   tower.prefixes = {"", "text."};
   tower.token_embedding = "token_embedding.weight";
   tower.position_embedding = "positional_embedding";

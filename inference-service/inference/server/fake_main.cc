@@ -9,10 +9,14 @@ int main(int argc, char** argv) {
   using diptych::inference::ModelSource;
   return diptych::inference::RunInferenceServer(
       argc, argv,
-      [](const ModelSource& source, const InferenceServerOptions&)
+      [](const ModelSource& source, const InferenceServerOptions& server)
           -> absl::StatusOr<diptych::inference::Model> {
         diptych::inference::FakeModelOptions options;
         options.name = source.name;
+        // As if it were of a family that Weaviate's container does not
+        // normalise.
+        options.normalized =
+            server.normalization() == diptych::inference::Normalization::kAll;
         return diptych::inference::MakeFakeModel(options);
       });
 }

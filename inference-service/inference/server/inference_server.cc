@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "inference/image/image_decoder.h"
+#include "inference/model/model_description.h"
+#include "inference/selftest/selftest.h"
 
 namespace diptych::inference {
 namespace {
@@ -23,6 +26,8 @@ constexpr int kOpenFilesMin = 4096;
 // Requests that have failed are still prepared, without a place in a model's
 // queue, to find all their bad inputs: room for so many of their inputs.
 constexpr int kCpuQueueSpare = 4096;
+// Exit status where nothing could be compared.
+constexpr int kSelftestImpossible = 2;
 
 int CpuThreads(int threads) {
   if (threads > 0) return threads;
@@ -174,6 +179,27 @@ void InferenceServer::Stop() {
   for (const auto& pipeline : models_.all()) pipeline->Shutdown();
 }
 
+namespace {
+
+// The exit status of --selftest.
+absl::StatusOr<int> RunSelftest(const InferenceServerOptions& options,
+                                const ModelLoader& load_model) {
+  DIPTYCH_RETURN_IF_ERROR(options.Validate());
+  DIPTYCH_ASSIGN_OR_RETURN(const ModelDescription description,
+                           DescribeModel(options.selftest));
+  DIPTYCH_ASSIGN_OR_RETURN(const PublishedModel published,
+                           FindPublished(description, PublishedModels()));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      const Model model,
+      load_model({published.name, options.selftest}, options));
+  DIPTYCH_ASSIGN_OR_RETURN(const auto results,
+                           CompareWithPublished(model, description, published,
+                                                options.selftest_images));
+  return ReportSelftest(options.selftest, published, results, std::cout);
+}
+
+}  // namespace
+
 int RunInferenceServer(int argc, const char* const* argv,
                        const ModelLoader& load_model) {
   CLI::App app("Turns text and images into vectors, over gRPC and HTTP.");
@@ -188,6 +214,13 @@ int RunInferenceServer(int argc, const char* const* argv,
       !status.ok()) {
     LogError("cannot start", {{"reason", std::string(status.message())}});
     return 1;
+  }
+  if (!options.selftest.empty()) {
+    const absl::StatusOr<int> exit_status = RunSelftest(options, load_model);
+    if (exit_status.ok()) return *exit_status;
+    std::cerr << "cannot check " << options.selftest << ": "
+              << exit_status.status().message() << "\n";
+    return kSelftestImpossible;
   }
   if (const auto files = RaiseOpenFileLimit(kOpenFilesMin); !files.ok()) {
     LogError("cannot start",

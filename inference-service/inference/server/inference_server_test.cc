@@ -190,10 +190,13 @@ TEST(ServerOptionsTest, WrongFlagsAreNamed) {
   InferenceServerOptions options = Options();
   options.batch_max = 0;
   options.queue_max = 1;
-  EXPECT_THAT(options.Validate(),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       ::testing::AllOf(HasSubstr("--batch-max must be 1"),
-                                        HasSubstr("--queue-max"))));
+  options.compat = "chroma";
+  EXPECT_THAT(
+      options.Validate(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               ::testing::AllOf(
+                   HasSubstr("--batch-max must be 1"), HasSubstr("--queue-max"),
+                   HasSubstr("--compat must be none or weaviate"))));
   EXPECT_THAT(
       Options({"nonsense"}).ModelSources(),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nonsense")));
@@ -234,6 +237,9 @@ TEST(ServerOptionsTest, EnvironmentOfWeaviatesContainerChoosesTheDevice) {
   EXPECT_EQ(device(nullptr, "cuda:1"), "auto");
   EXPECT_EQ(device("false", "cuda:1"), "cpu");
   EXPECT_EQ(device("true", nullptr), "cuda:0");
+  EXPECT_EQ(device("", nullptr), "cpu");
+  EXPECT_EQ(device("True", nullptr), "cpu");
+  EXPECT_EQ(device("true", ""), "cuda:0");
   EXPECT_EQ(device("1", "cuda:1"), "cuda:1");
   EXPECT_EQ(device("1", nullptr, {"server", "--device", "cpu"}), "cpu");
 }

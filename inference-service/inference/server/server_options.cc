@@ -16,6 +16,8 @@ namespace diptych::inference {
 namespace {
 
 constexpr char kDemoName[] = "demo";
+constexpr char kCompatNone[] = "none";
+constexpr char kCompatWeaviate[] = "weaviate";
 constexpr size_t kNameBytesMax = 128;
 constexpr int kThreadsMax = 1024;
 constexpr double kDelayMillisecondsMax = 1000;
@@ -43,7 +45,7 @@ std::string DefaultDevice() {
   const absl::string_view value = enable;
   if (value != "true" && value != "1") return "cpu";
   const char* const core = std::getenv("CUDA_CORE");
-  return core == nullptr ? "cuda:0" : core;
+  return core == nullptr || *core == 0 ? "cuda:0" : core;
 }
 
 template <typename Number>
@@ -83,7 +85,16 @@ absl::Status InferenceServerOptions::Validate() const {
   CheckRange("--queue-bytes", queue_bytes_max, kQueueBytesMin, kBytesMax,
              violations);
   CheckRange("--cache-bytes", cache_bytes, uint64_t{0}, kBytesMax, violations);
+  if (compat != kCompatNone && compat != kCompatWeaviate) {
+    violations.Add("--compat",
+                   absl::StrCat("must be none or weaviate; given: ", compat));
+  }
   return violations.ToStatus();
+}
+
+Normalization InferenceServerOptions::normalization() const {
+  return compat == kCompatWeaviate ? Normalization::kAsWeaviate
+                                   : Normalization::kAll;
 }
 
 absl::StatusOr<std::vector<ModelSource>> InferenceServerOptions::ModelSources()
@@ -161,6 +172,18 @@ void AddInferenceServerFlags(CLI::App& app, InferenceServerOptions& options) {
                "Turn pictures as their EXIF orientation says; models were "
                "trained, and other services embed, without")
       ->envname("DIPTYCH_EXIF_ORIENTATION");
+  app.add_option("--compat", options.compat,
+                 "weaviate: vectors of SigLIP and sentence-transformers keep "
+                 "their length, as Weaviate's container gives them; none: "
+                 "every vector has length 1")
+      ->envname("DIPTYCH_COMPAT")
+      ->capture_default_str();
+  app.add_option("--selftest", options.selftest,
+                 "DIR or IMAGE_DIR+TEXT_DIR: compare a checkpoint with what "
+                 "its authors published, and end: 0 as published, 1 not, 2 "
+                 "nothing could be compared");
+  app.add_option("--selftest-images", options.selftest_images,
+                 "A folder with the pictures that published values are about");
 }
 
 absl::StatusOr<std::string> FindDemoModel() {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/config/server_flags.h"
+#include "inference/model/normalization.h"
 
 namespace diptych::inference {
 
@@ -41,11 +42,20 @@ struct InferenceServerOptions {
   uint64_t cache_bytes = uint64_t{256} << 20;
   // Pictures are turned as their EXIF orientation says.
   bool exif_orientation = false;
+  // "weaviate" leaves unnormalised what its container does; "none".
+  std::string compat = "none";
+  // Instead of serving: the directory to compare with published values, and the
+  // folder of the pictures that these are about.
+  std::string selftest;
+  std::string selftest_images;
 
   InferenceServerOptions();
 
   // INVALID_ARGUMENT names every wrong flag.
   absl::Status Validate() const;
+
+  // What `compat` means.
+  Normalization normalization() const;
 
   // `models` taken apart, or the demo model. INVALID_ARGUMENT for a value that
   // is not NAME=DIR or a name used twice; NOT_FOUND when the demo model is

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/concurrency/thread_pool.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/error_details.h"
@@ -18,64 +17,12 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "inference/model/fake_model.h"
+#include "inference/pipeline/gated_models_test.h"
 
 namespace diptych::inference {
 namespace {
 
 using ::testing::HasSubstr;
-
-// The fake encoder behind a gate, which is open until a test closes it.
-class GatedEncoder final : public Encoder {
- public:
-  explicit GatedEncoder(std::unique_ptr<const Encoder> encoder)
-      : Encoder(encoder->info(), 1 << 20), encoder_(std::move(encoder)) {}
-
-  void Close() {
-    absl::MutexLock lock(&mutex_);
-    open_ = false;
-  }
-  void Open() const {
-    absl::MutexLock lock(&mutex_);
-    open_ = true;
-  }
-  // Waits until so many batches have come to the gate since the start.
-  void AwaitBatches(int count) const {
-    absl::MutexLock lock(&mutex_);
-    const auto enough = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return batches_ >= count;
-    };
-    mutex_.Await(absl::Condition(&enough));
-  }
-  int inputs() const {
-    absl::MutexLock lock(&mutex_);
-    return inputs_;
-  }
-
- private:
-  void Pass(size_t inputs) const {
-    absl::MutexLock lock(&mutex_);
-    ++batches_;
-    inputs_ += static_cast<int>(inputs);
-    mutex_.Await(absl::Condition(&open_));
-  }
-  absl::StatusOr<std::vector<Embedding>> ProjectTexts(
-      absl::Span<const TokenIds> texts) const override {
-    Pass(texts.size());
-    return encoder_->EncodeTexts(texts);
-  }
-  absl::StatusOr<std::vector<Embedding>> ProjectImages(
-      absl::Span<const Image> images) const override {
-    Pass(images.size());
-    return encoder_->EncodeImages(images);
-  }
-
-  const std::unique_ptr<const Encoder> encoder_;
-  mutable absl::Mutex mutex_;
-  mutable bool open_ ABSL_GUARDED_BY(mutex_) = true;
-  mutable int batches_ ABSL_GUARDED_BY(mutex_) = 0;
-  mutable int inputs_ ABSL_GUARDED_BY(mutex_) = 0;
-};
 
 absl::StatusOr<Image> Decode(absl::string_view bytes) {
   if (bytes == "bad") return absl::InvalidArgumentError("is no picture");
@@ -87,18 +34,9 @@ class InferenceServiceTest : public ::testing::Test {
   static constexpr int kQueueMax = 8;
 
   void SetUp() override {
-    Model model = MakeFakeModel();
-    auto gated = std::make_unique<GatedEncoder>(std::move(model.encoder));
-    encoder_ = gated.get();
-    model.encoder = std::move(gated);
-    auto pipeline = std::make_unique<ModelPipeline>(
-        std::move(model), Decode, PipelineLimits{.inputs_max = 7},
-        BatcherOptions{.rules = {}, .queue_max = kQueueMax}, cpu_stage_,
-        Clock::System(), registry_);
-    pipeline->Start();
-    ASSERT_THAT(models_.Add(std::move(pipeline)), IsOk());
-    service_ = std::make_unique<InferenceServiceImpl>(models_, ServiceLimits(),
-                                                      registry_);
+    encoder_ = &models_.Add({});
+    service_ = std::make_unique<InferenceServiceImpl>(
+        models_.models(), ServiceLimits(), models_.metrics());
     auto server = GrpcServer::Start({}, {{"x", service_.get()}});
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
@@ -109,7 +47,7 @@ class InferenceServiceTest : public ::testing::Test {
   void TearDown() override {
     encoder_->Open();
     server_->Shutdown();
-    cpu_threads_.Shutdown();
+    models_.EndPreparing();
   }
 
   static v1::VectorizeRequest Texts(const std::vector<std::string>& texts) {
@@ -128,22 +66,14 @@ class InferenceServiceTest : public ::testing::Test {
         &context, request, response == nullptr ? &ignored : response));
   }
 
-  // Waits until the metrics have `line`.
-  void AwaitMetric(const std::string& line) {
-    while (registry_.TextExposition().find(line + "\n") == std::string::npos) {
-      std::this_thread::yield();
-    }
-  }
+  void AwaitMetric(const std::string& line) { models_.AwaitMetric(line); }
   static std::string Metric(const std::string& name, int value) {
     return "diptych_inference_" + name + "{model=\"fake\"} " +
            std::to_string(value);
   }
 
-  MetricsRegistry registry_;
-  ThreadPool cpu_threads_{{.name = "cpu", .threads = 2, .queue_max = 1000}};
-  PriorityExecutor cpu_stage_{cpu_threads_};
+  GatedModels models_{{.inputs_max = 7}, kQueueMax, Decode};
   GatedEncoder* encoder_ = nullptr;
-  ModelSet models_;
   std::unique_ptr<InferenceServiceImpl> service_;
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
@@ -360,7 +290,7 @@ TEST_F(VectorizeStreamTest, FullQueueSlowsTheSenderAndRefusesNothing) {
   person.join();
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answers, kMessages);
-  EXPECT_THAT(registry_.TextExposition(),
+  EXPECT_THAT(models_.metrics().TextExposition(),
               HasSubstr(Metric("refused_inputs_total", 0)));
 }
 

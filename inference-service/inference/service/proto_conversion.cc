@@ -62,8 +62,7 @@ void FillResponse(const ModelInfo& info,
   response.set_model(info.name);
   response.set_fingerprint(info.fingerprint);
   response.set_dimension(info.dimension);
-  // Every Encoder normalises (inference/model/encoder.h).
-  response.set_normalized(true);
+  response.set_normalized(info.normalized());
 }
 
 void FillModel(const ModelInfo& info, bool is_default, v1::Model& model) {
@@ -74,7 +73,7 @@ void FillModel(const ModelInfo& info, bool is_default, v1::Model& model) {
   if (info.has_image) model.add_modalities(v1::MODALITY_IMAGE);
   model.set_context_length_tokens(info.context_length);
   model.set_image_size_pixels(info.image_size);
-  model.set_normalized(true);
+  model.set_normalized(info.normalized());
   model.set_device(info.device);
   model.set_precision(info.dtype);
   model.set_is_default(is_default);

@@ -1,14 +1,12 @@
 #include "inference/text/tokenizer_loader.h"
 
-#include <cstdlib>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/byte_mutator.h"
 #include "gtest/gtest.h"
 #include "inference/text/json_file.h"
 #include "inference/text/tokenizer_directory_test.h"
@@ -244,10 +242,7 @@ TEST(TokenizerLoaderTest, TextsOfTheLargestSizeTakeLinearTime) {
 
 // DIPTYCH_MUTATIONS=1000000 looks longer.
 TEST(TokenizerLoaderTest, MutatedFilesAreReadOrRefused) {
-  int rounds = 1000;
-  if (const char* given = std::getenv("DIPTYCH_MUTATIONS")) {
-    ASSERT_TRUE(absl::SimpleAtoi(given, &rounds));
-  }
+  const int rounds = MutationCount(1000);
   SentencePieceWriter writer(1, false, true);
   writer.Add("<unk>", 0, 2).Add("<s>", 0, 3).Add("</s>", 0, 3);
   writer.Add("\u2581a", -2.5f).Add("b", -2).Add("x", 0, 4);
@@ -256,28 +251,12 @@ TEST(TokenizerLoaderTest, MutatedFilesAreReadOrRefused) {
       {"tokenizer.json", GemmaJson().dump()},
       {"vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\n##b\n"},
       {"sentencepiece.bpe.model", writer.Finish()}};
-  std::mt19937 random(1);
-  const auto below = [&](size_t limit) { return random() % limit; };
+  ByteMutator mutator(1);
   int refused = 0;
   for (int round = 0; round < rounds; ++round) {
-    const auto& [name, good] = files[below(4)];
+    const auto& [name, good] = files[mutator.Below(4)];
     std::string bytes = good;
-    for (size_t i = 1 + below(3); i > 0 && !bytes.empty(); --i) {
-      const size_t place = below(bytes.size());
-      switch (below(4)) {
-        case 0:
-          bytes[place] = static_cast<char>(random());
-          break;
-        case 1:
-          bytes[place] = static_cast<char>(bytes[place] ^ (1 << below(8)));
-          break;
-        case 2:
-          bytes.erase(place, 1 + below(8));
-          break;
-        default:
-          bytes.insert(place, bytes.substr(below(bytes.size()), below(24)));
-      }
-    }
+    for (size_t i = 1 + mutator.Below(3); i > 0; --i) mutator.Damage(bytes);
     TokenizerDirectory directory;
     directory.Write(name, bytes);
     const auto tokenizer = directory.Load();

@@ -92,6 +92,12 @@ absl::StatusOr<Model> LoadParts(const std::string& path,
     info.name = std::filesystem::weakly_canonical(path).filename().string();
   }
   info.revision = description.revision;
+  if (options.normalization == Normalization::kAsWeaviate) {
+    info.normalizes_texts =
+        !description.text.has_value() || description.text->weaviate_normalizes;
+    info.normalizes_images = !description.image.has_value() ||
+                             description.image->weaviate_normalizes;
+  }
   DIPTYCH_ASSIGN_OR_RETURN(info.fingerprint,
                            FingerprintOfFiles(description.WeightPaths()));
   DIPTYCH_ASSIGN_OR_RETURN(

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "inference/model/device.h"
 #include "inference/model/model.h"
+#include "inference/model/normalization.h"
 #include "inference/model/precision_choice.h"
 
 namespace diptych::inference {
@@ -25,6 +26,7 @@ struct LoadModelOptions {
   // None is "auto": float16 on a CUDA device; on the CPU the fastest that stays
   // close to float32 on these weights (model/precision_choice.h).
   PrecisionRequest precision = Precision::kFloat32;
+  Normalization normalization = Normalization::kAll;
 };
 
 // `directories` is DIR, or IMAGE_DIR+TEXT_DIR for a pair of towers.

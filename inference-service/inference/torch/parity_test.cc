@@ -3,6 +3,7 @@
 // published widths with fewer layers and tokens. DIPTYCH_PARITY=full takes the
 // published shapes whole instead, which needs minutes and some 20 GB on disk.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -223,6 +224,20 @@ class ParityTest : public ::testing::TestWithParam<Variant> {
     return worst;
   }
 
+  // Of rows that were left as the towers make them.
+  static void ExpectLengths(const std::vector<Embedding>& rows,
+                            const Json& wanted) {
+    ASSERT_EQ(rows.size(), wanted.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      double squares = 0;
+      for (const float value : rows[i]) {
+        squares += static_cast<double>(value) * value;
+      }
+      const double length = wanted[i].get<double>();
+      EXPECT_NEAR(std::sqrt(squares), length, 1e-4 * length);
+    }
+  }
+
   static inline bool have_torch_ = false;
   static inline TempDirectory* directory_ = nullptr;
 };
@@ -241,10 +256,12 @@ TEST_P(ParityTest, EmbeddingsAreThoseOfThePlainForwardPass) {
     model.text->tower.transformer.layers = overrides["layers"];
     model.text->tower.vocabulary_size = overrides["vocabulary"];
   }
+  ModelInfo info;
+  info.normalizes_texts = false;
+  info.normalizes_images = false;
   DIPTYCH_ASSERT_OK_AND_ASSIGN(
       const auto encoder,
-      LoadTowerEncoder(model, {{DeviceRequest::Kind::kCpu, 0}, 0},
-                       ModelInfo()));
+      LoadTowerEncoder(model, {{DeviceRequest::Kind::kCpu, 0}, 0}, info));
 
   std::vector<TokenIds> texts;
   for (const Json& ids : reference["texts"]) {
@@ -256,6 +273,7 @@ TEST_P(ParityTest, EmbeddingsAreThoseOfThePlainForwardPass) {
   std::cout << GetParam().name << ": 1 - cosine at worst " << 1 - worst_text
             << " of texts";
   EXPECT_GE(worst_text, 0.99999);
+  ExpectLengths(text_rows, reference["text_lengths"]);
   // The inputs are told apart, so the comparison can fail.
   EXPECT_LT(Cosine(text_rows[0], text_rows[4]), 0.99);
   EXPECT_EQ(encoder->info().has_image, reference.contains("image_embeds"));
@@ -266,6 +284,7 @@ TEST_P(ParityTest, EmbeddingsAreThoseOfThePlainForwardPass) {
     const double worst_image = Worst(image_rows, reference["image_embeds"]);
     std::cout << ", " << 1 - worst_image << " of images";
     EXPECT_GE(worst_image, 0.99999);
+    ExpectLengths(image_rows, reference["image_lengths"]);
     EXPECT_LT(Cosine(image_rows[0], image_rows[2]), 0.99);
   } else {
     EXPECT_THAT(encoder->EncodeImages({Image(8, 8)}).status(),

@@ -23,6 +23,9 @@ struct ModelInfo {
   int context_length = 0;
   // Width and height in pixels that the image tower reads; 0 without one.
   int image_size = 0;
+  // Embeddings have length 1; else they are as long as the towers make them.
+  bool normalizes_texts = true;
+  bool normalizes_images = true;
   // "cpu" or "cuda:N".
   std::string device;
   // Arithmetic of the encoder: "float32", "float16" or "bfloat16".
@@ -31,6 +34,11 @@ struct ModelInfo {
   // inference/model/model_fingerprint.h). Vectors of models with different
   // fingerprints must not be compared.
   std::string fingerprint;
+
+  // Every embedding of this model has length 1.
+  bool normalized() const {
+    return (!has_text || normalizes_texts) && (!has_image || normalizes_images);
+  }
 };
 
 }  // namespace diptych::inference

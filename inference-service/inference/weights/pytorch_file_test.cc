@@ -5,12 +5,11 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/byte_mutator.h"
 #include "common/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "inference/weights/state_dict_pickle.h"
@@ -293,40 +292,24 @@ TEST(PytorchFileTest, MalformedArchivesAreRefused) {
 
 // DIPTYCH_MUTATIONS=1000000 looks longer.
 TEST(PytorchFileTest, MutatedFilesAreReadOrRefused) {
-  int rounds = 1000;
-  if (const char* given = std::getenv("DIPTYCH_MUTATIONS")) {
-    ASSERT_TRUE(absl::SimpleAtoi(given, &rounds));
-  }
+  const int rounds = MutationCount(1000);
   const std::string good = ReadFile(TestdataPath("state_dict.bin"));
-  std::mt19937 random(1);
-  const auto below = [&](size_t limit) { return random() % limit; };
+  ByteMutator mutator(1);
   const size_t pickle = good.find("data.pkl");
   ASSERT_NE(pickle, std::string::npos);
   int refused = 0;
   for (int round = 0; round < rounds; ++round) {
     std::string bytes = good;
-    const size_t changes = 1 + below(4);
-    for (size_t i = 0; i < changes; ++i) {
+    const size_t changes = 1 + mutator.Below(4);
+    for (size_t i = 0; i < changes && !bytes.empty(); ++i) {
       // Half of them in the pickle or the directory, where they matter most.
+      const size_t from = std::min(pickle, bytes.size() - 1);
       const size_t places[] = {
-          below(bytes.size()),
-          pickle + below(std::min<size_t>(2000, bytes.size() - pickle)),
-          bytes.size() - 1 - below(std::min<size_t>(1500, bytes.size()))};
-      const size_t place = std::min(places[below(3)], bytes.size() - 1);
-      switch (below(4)) {
-        case 0:
-          bytes[place] = static_cast<char>(random());
-          break;
-        case 1:
-          bytes[place] = static_cast<char>(bytes[place] ^ (1 << below(8)));
-          break;
-        case 2:
-          bytes.erase(place, 1 + below(8));
-          break;
-        default:
-          bytes.insert(place, bytes.substr(below(bytes.size()), below(16)));
-      }
-      if (bytes.empty()) bytes = "x";
+          mutator.Below(bytes.size()),
+          from + mutator.Below(std::min<size_t>(2000, bytes.size() - from)),
+          bytes.size() - 1 -
+              mutator.Below(std::min<size_t>(1500, bytes.size()))};
+      mutator.DamageAt(places[mutator.Below(3)], bytes);
     }
     const auto tensors = ParsePytorchFile(bytes);
     if (!tensors.ok()) {
