@@ -19,10 +19,11 @@ def free_port():
 
 
 class FakeInference:
-    """The server on free ports; `status` is its exit status behind the with statement."""
+    """The server on free ports, its log in the file `log`; `status` is its exit status behind the with statement."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, log=subprocess.DEVNULL):
         self.flags = flags
+        self.log = log
 
     def __enter__(self):
         program = pathlib.Path(os.environ["DIPTYCH_BUILD_DIR"]) / "tests" / "fake-inference-server"
@@ -31,7 +32,7 @@ class FakeInference:
         self.process = subprocess.Popen(
             [program, "--listen", "127.0.0.1:0", "--http-listen", f"127.0.0.1:{self.port}",
              "--model", "fake=none", "--model", "group/other=none", *self.flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
         deadline = time.monotonic() + START_SECONDS_MAX
         while self.process.poll() is None and time.monotonic() < deadline:
             try:

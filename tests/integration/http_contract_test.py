@@ -10,6 +10,7 @@ import json
 import math
 import struct
 import sys
+import tempfile
 import unittest
 
 from fake_inference import FakeInference
@@ -259,6 +260,24 @@ class HttpContractTest(unittest.TestCase):
             self.assertGreater(abs(length - 1), 0.01)
             for a, b in zip(here[key][0], there[key][0]):
                 self.assertAlmostEqual(a, b / length, places=6)
+
+    def test_requests_are_logged_one_per_line_and_without_their_contents(self):
+        with tempfile.TemporaryFile("w+") as log:
+            with FakeInference("--log-level", "debug", log=log) as server:
+                self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                self.ask("POST", "/vectorize", {"texts": ["secret words"], "images": [PICTURE]})
+                self.ask("POST", "/v1/embeddings", {"input": ["secret", "words"], "model": "group/other"})
+                self.ask("POST", "/vectorize", {"images": ["eA=="]})
+                self.connection.close()
+            log.seek(0)
+            text = log.read()
+        self.assertNotIn("secret", text)
+        lines = [line for line in map(json.loads, text.splitlines()) if line["message"] == "vectorized"]
+        self.assertEqual([(line["model"], line["texts"], line["images"], line["code"]) for line in lines],
+                         [("fake", 1, 1, "OK"), ("group/other", 2, 0, "OK"), ("fake", 0, 1, "INVALID_ARGUMENT")])
+        for line in lines:
+            self.assertEqual(line["level"], "debug")
+            self.assertGreaterEqual(line["seconds"], 0)
 
     def test_metrics(self):
         self.ask("POST", "/vectorize", {"texts": ["metric"], "images": [PICTURE]})

@@ -173,7 +173,9 @@ bool DynamicBatcher::RunDueBatch() {
 }
 
 void DynamicBatcher::Encode(EncodeQueue::Batch batch) {
-  for (auto& [entry, why] : batch.dropped) std::move(entry.job.done)(why);
+  for (auto& [entry, why] : batch.dropped) {
+    std::move(entry.job.done)(std::move(why));
+  }
   if (metrics_ != nullptr) {
     metrics_->Dropped(static_cast<int>(batch.dropped.size()));
   }
@@ -202,11 +204,12 @@ void DynamicBatcher::Encode(EncodeQueue::Batch batch) {
       continue;
     }
     absl::StatusOr<std::vector<Embedding>> row =
-        alone ? rows : EncodeInputs(batch.modality, absl::MakeSpan(&entry, 1));
+        alone ? std::move(rows)
+              : EncodeInputs(batch.modality, absl::MakeSpan(&entry, 1));
     if (row.ok()) {
       std::move(entry.job.done)(std::move(row->front()));
     } else {
-      std::move(entry.job.done)(row.status());
+      std::move(entry.job.done)(std::move(row).status());
     }
   }
 }

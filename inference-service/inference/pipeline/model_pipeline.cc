@@ -119,13 +119,13 @@ class ModelPipeline::Request {
   }
 
   // INVALID_ARGUMENT is the input's fault; anything else fails the request.
-  void AddError(size_t index, const absl::Status& status) {
+  void AddError(size_t index, absl::Status status) {
     if (status.code() == absl::StatusCode::kInvalidArgument) {
       AddProblem(index, std::string(status.message()));
       return;
     }
     absl::MutexLock lock(&mutex_);
-    if (error_.ok()) error_ = status;
+    if (error_.ok()) error_ = std::move(status);
     failed_ = true;
   }
 
@@ -166,7 +166,7 @@ class ModelPipeline::Request {
       if (!problems_[i].empty()) violations.Add(inputs_[i].field, problems_[i]);
     }
     DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
-    DIPTYCH_RETURN_IF_ERROR(error_);
+    if (!error_.ok()) return std::move(error_);
     return std::move(outputs_);
   }
 
@@ -407,8 +407,8 @@ void ModelPipeline::PrepareInput(const std::shared_ptr<Request>& request,
                                  size_t index) {
   const PipelineInput& input = request->input(index);
   const absl::Time begin = clock_.Now();
-  if (const absl::Status wanted = request->call().Check(begin); !wanted.ok()) {
-    request->AddError(index, wanted);
+  if (absl::Status wanted = request->call().Check(begin); !wanted.ok()) {
+    request->AddError(index, std::move(wanted));
     request->FinishInput(index);
     return;
   }
@@ -420,8 +420,12 @@ void ModelPipeline::PrepareInput(const std::shared_ptr<Request>& request,
   auto prepared = MakeEncoderInput(input);
   (input.modality == Modality::kText ? text_seconds_ : image_seconds_)
       .Observe(absl::ToDoubleSeconds(clock_.Now() - begin));
-  if (!prepared.ok()) request->AddError(index, prepared.status());
-  if (!prepared.ok() || request->failed()) {
+  if (!prepared.ok()) {
+    request->AddError(index, std::move(prepared).status());
+    request->FinishInput(index);
+    return;
+  }
+  if (request->failed()) {
     request->FinishInput(index);
     return;
   }
@@ -436,7 +440,7 @@ void ModelPipeline::PrepareInput(const std::shared_ptr<Request>& request,
                        Keep(*request, index, *embedding);
                        request->output(index).embedding = *std::move(embedding);
                      } else {
-                       request->AddError(index, embedding.status());
+                       request->AddError(index, std::move(embedding).status());
                      }
                      request->FinishInput(index);
                    }});
