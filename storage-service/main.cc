@@ -17,6 +17,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/concurrency/thread_pool.h"
 #include "common/config/server_flags.h"
 #include "common/http/http_server.h"
@@ -260,9 +261,8 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   thumbnail_options.decodes_max = options.read_threads;
   ThumbnailMaker thumbnails(thumbnail_options, Clock::System(), metrics);
   const ServiceEnvironment environment{
-      *engine, vectorizer.get(),  reads,   vectorized_reads,
-      writes,  vectorized_writes, imports, metrics,
-      &thumbnails};
+      *engine,           vectorizer.get(), reads,   vectorized_reads, writes,
+      vectorized_writes, imports,          metrics, &thumbnails};
   GrpcServerOptions server_options;
   server_options.listen_address = options.server.listen;
   server_options.drain_delay = absl::Seconds(options.server.drain_seconds);
@@ -323,6 +323,11 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
 }  // namespace diptych::storage
 
 int main(int argc, char** argv) {
+#ifdef NDEBUG
+  // Debian's Abseil looks for lock cycles at every lock, under a lock of the
+  // whole process. Tests and debug builds let it.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
   // Before any thread: they inherit which signals are blocked.
   diptych::StopSignals signals;
   CLI::App app(

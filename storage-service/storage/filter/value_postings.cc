@@ -3,6 +3,7 @@
 #include <cmath>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/hash/hash.h"
 #include "storage/filter/value_comparison.h"
@@ -16,6 +17,27 @@ constexpr size_t kEntryBytes = 48;
 uint64_t HashOf(const std::string& text) {
   return absl::Hash<std::string>()(text);
 }
+
+// Adds up the lists of many values. One by one, every union would copy what was
+// found before it.
+class PostingUnion {
+ public:
+  void Add(const PostingList& list) {
+    if (list.many() != nullptr) {
+      many_.push_back(list.many());
+    } else {
+      list.ForEach([this](Slot slot) { single_.push_back(slot); });
+    }
+  }
+  void AddTo(SlotSet& found) const {
+    found.AddAll(single_);
+    if (!many_.empty()) found |= SlotSet::Union(many_);
+  }
+
+ private:
+  std::vector<Slot> single_;
+  std::vector<const SlotSet*> many_;
+};
 
 template <typename Table, typename Key>
 void RemoveFrom(Table& table, const Key& key, Slot slot) {
@@ -54,7 +76,9 @@ void FindOrderedIn(const Table& table, CompareOperator op, const Key& key,
     case CompareOperator::kNotEqual:
       return;
   }
-  for (; first != end; ++first) first->second.AddTo(found);
+  PostingUnion postings;
+  for (; first != end; ++first) postings.Add(first->second);
+  postings.AddTo(found);
 }
 
 template <typename Table>
@@ -213,9 +237,11 @@ void ValuePostings::FindOrdered(CompareOperator op,
 void ValuePostings::FindTexts(
     const std::function<bool(const std::string&)>& matches,
     SlotSet& found) const {
+  PostingUnion postings;
   for (const auto& [text, list] : texts_) {
-    if (matches(text)) list.AddTo(found);
+    if (matches(text)) postings.Add(list);
   }
+  postings.AddTo(found);
 }
 
 size_t ValuePostings::memory_bytes() const {

@@ -30,6 +30,8 @@ class PostingList {
   void Remove(Slot slot);  // nothing if it is not there
   bool empty() const { return count_ == 0; }
   void AddTo(SlotSet& set) const;
+  // Null when there is at most one.
+  const SlotSet* many() const { return many_.get(); }
   template <typename Visit>
   void ForEach(Visit visit) const {
     if (many_ != nullptr) {

@@ -49,5 +49,14 @@ TEST(SlotSetTest, VisitsFromASlotOnUntilToldToStop) {
   EXPECT_THAT(visited, ElementsAre(99'999, 100'000, 100'001));
 }
 
+TEST(SlotSetTest, TheUnionOfManyHoldsWhatOneOfThemHolds) {
+  EXPECT_TRUE(SlotSet::Union({}).empty());
+  const SlotSet low = {1, 70'000}, same = {1, 2}, range = SlotSet::Range(5, 9),
+                empty;
+  const SlotSet* const sets[] = {&low, &same, &empty, &range};
+  EXPECT_EQ(SlotSet::Union(sets).ToVector(),
+            (std::vector<Slot>{1, 2, 5, 6, 7, 8, 70'000}));
+}
+
 }  // namespace
 }  // namespace diptych::storage
