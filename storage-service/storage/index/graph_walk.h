@@ -2,8 +2,8 @@
 // building.
 //
 // Operation: the nearest rows met so far are one array in order of distance,
-// which is both the frontier and the result. Each step expands the two nearest
-// that are not expanded yet and computes the distances of all their new
+// which is both the frontier and the result. Each step expands the three
+// nearest that are not expanded yet and computes the distances of all their new
 // neighbours together, so that the processor fetches many rows at once: memory
 // is what a walk waits for. The lists of neighbours that a later step will read
 // are asked for as soon as their row gets into the array.
@@ -166,7 +166,7 @@ size_t WalkNearest(const VectorRows& rows, const DistanceFunction& distance,
                    const void* query, NeighborsOf neighbors_of,
                    PrefetchNeighborsOf prefetch_neighbors_of,
                    WalkScratch& scratch) {
-  constexpr int kExpandedTogether = 2;
+  constexpr int kExpandedTogether = 3;
   size_t visits = 0;
   while (true) {
     RowBatch& batch = scratch.batch;

@@ -91,15 +91,25 @@ HnswGraph::Walk HnswGraph::Search(const void* query, size_t ef,
   ScratchLease lease(*this);
   Scratch& scratch = *lease;
   const Entry entry = Descend(query, scratch.batch, &walk.visits);
-  if (allowed == nullptr && rows_->dead_count() == 0 &&
-      ef <= kOrderedCandidatesMax) {
-    WalkAll(query, ef, entry, scratch, walk);
-    const auto candidates = scratch.pool.candidates().subspan(0, wanted);
-    walk.neighbors.reserve(candidates.size());
-    for (const CandidatePool::Candidate& candidate : candidates) {
-      walk.neighbors.push_back(Found(query, candidate.distance, candidate.row));
+  if (allowed == nullptr) {
+    // Dead rows take places among the candidates, so there are that many more.
+    const size_t count = rows_->count();
+    const size_t live = count - std::min(count, rows_->dead_count());
+    const size_t breadth = live == 0 ? count : ef * count / live;
+    if (breadth <= kOrderedCandidatesMax && 2 * live >= count) {
+      WalkAll(query, breadth, entry, scratch, walk);
+      for (const CandidatePool::Candidate& candidate :
+           scratch.pool.candidates()) {
+        if (walk.neighbors.size() == std::min(ef, wanted)) break;
+        if (rows_->IsDead(candidate.row)) continue;
+        walk.neighbors.push_back(
+            Found(query, candidate.distance, candidate.row));
+      }
+      // Where the dead lie close together, they may have taken all places.
+      if (walk.neighbors.size() == std::min({ef, wanted, live})) return walk;
+      walk.neighbors.clear();
+      scratch.met.Reset();
     }
-    return walk;
   }
   WalkMatching(query, ef, allowed, visits_max, entry, scratch, walk);
   if (!walk.complete) return walk;

@@ -1,5 +1,6 @@
 #include "storage/index/hnsw_graph.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -83,6 +84,40 @@ TEST(HnswGraphTest, DeadRowsAreWalkedThroughButNotGiven) {
   for (const Neighbor& neighbor : walk.neighbors) {
     EXPECT_EQ(neighbor.slot % 10, 0u);
   }
+}
+
+TEST(HnswGraphTest, AFewDeadRowsCostNoRecall) {
+  const ClusteredVectors data = MakeClusteredVectors(2000, 16, 1, 10);
+  const auto rows = RowsOf(data.rows);
+  const auto graph = Build(rows);
+  const DistanceFunction distance(Metric::kSquaredL2, 16);
+  for (size_t row = 0; row < 2000; ++row) {
+    if (row % 4 == 0) rows->MarkDead(row);
+  }
+  // And all of one cluster, which take all places near a query there.
+  size_t dead = 500;
+  for (size_t row = 0; row < 2000; ++row) {
+    if (data.clusters[row] == 7) dead += rows->MarkDead(row);
+  }
+  ASSERT_EQ(rows->dead_count(), dead);
+  size_t found = 0;
+  for (size_t query = 0; query < 200; ++query) {
+    const auto walk =
+        graph->Search(data.rows[query].data(), 30, nullptr, kUnlimited, 10);
+    ASSERT_THAT(walk.neighbors, SizeIs(10));
+    std::vector<std::pair<float, size_t>> nearest;
+    for (size_t row = 0; row < 2000; ++row) {
+      if (rows->IsDead(row)) continue;
+      nearest.emplace_back(distance(data.rows[query].data(), rows->row(row)),
+                           row);
+    }
+    std::sort(nearest.begin(), nearest.end());
+    for (const Neighbor& neighbor : walk.neighbors) {
+      EXPECT_FALSE(rows->IsDead(neighbor.slot));
+      found += neighbor.distance <= nearest[9].first;
+    }
+  }
+  EXPECT_GE(found, 1960u) << "of 2000";
 }
 
 TEST(HnswGraphTest, GivesUpAtTheLimitOfVisits) {

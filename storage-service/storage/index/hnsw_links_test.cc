@@ -79,7 +79,7 @@ TEST(HnswLinksTest, AreThoseThatHnswlibMakes) {
       common += expected.count(neighbor);
     }
   }
-  // Expanding two rows at once finds a nearer one now and then.
+  // Expanding several rows at once finds a nearer one now and then.
   EXPECT_GE(static_cast<double>(common),
             0.97 * static_cast<double>(expected_count));
   EXPECT_GE(static_cast<double>(common), 0.97 * static_cast<double>(ours));

@@ -6,67 +6,89 @@
 namespace diptych::storage {
 namespace {
 
-constexpr size_t kPrefetchAhead = 4;
-
+// Computes distances of rows in batches, asking for the vectors of the next
+// batch before the last one is computed, and offers what the collector accepts.
 template <typename Collector>
-void OfferRow(const VectorRows& rows, size_t row, const SegmentQuery& query,
-              Collector& collector) {
-  const float distance = (*query.distance)(query.row, rows.row(row));
-  if (!collector.Accepts(distance)) return;
-  collector.Offer({rows.slot(row), distance,
-                   query.distance->ErrorBound(query.row, rows.row(row))});
-}
+class RowScan {
+ public:
+  RowScan(const VectorRows& rows, const SegmentQuery& query,
+          Collector& collector)
+      : rows_(rows), query_(query), collector_(collector) {}
 
-// All of the first `count` rows, asking of each whether it is allowed.
-template <typename Collector>
-void ScanAllRows(const VectorRows& rows, size_t count,
-                 const SegmentQuery& query, Collector& collector,
-                 SearchStatistics& statistics) {
-  const SlotSet* allowed = query.options->allowed;
-  for (size_t row = 0; row < count; ++row) {
-    if (rows.IsDead(row)) continue;
-    if (allowed != nullptr && !allowed->Contains(rows.slot(row))) continue;
-    ++statistics.rows_scanned;
-    OfferRow(rows, row, query, collector);
+  void Add(size_t row) {
+    if (rows_.IsDead(row)) return;
+    Batch& batch = batches_[filling_];
+    rows_.Prefetch(row);
+    batch.rows[batch.count] = row;
+    batch.addresses[batch.count] = rows_.row(row);
+    if (++batch.count < kBatchRows) return;
+    filling_ = 1 - filling_;
+    Compute(batches_[filling_]);
   }
-}
+  // Must be called at the end; returns how many distances were computed.
+  size_t Finish() {
+    Compute(batches_[1 - filling_]);
+    Compute(batches_[filling_]);
+    return scanned_;
+  }
 
-template <typename Collector>
-void ScanRows(const VectorRows& rows, const std::vector<uint32_t>& numbers,
-              const SegmentQuery& query, Collector& collector,
-              SearchStatistics& statistics) {
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (i + kPrefetchAhead < numbers.size()) {
-      rows.Prefetch(numbers[i + kPrefetchAhead]);
+ private:
+  // Two batches of full rows fit into the first-level cache.
+  static constexpr size_t kBatchRows = 8;
+  struct Batch {
+    size_t count = 0;
+    size_t rows[kBatchRows];
+    const std::byte* addresses[kBatchRows];
+  };
+
+  void Compute(Batch& batch) {
+    float distances[kBatchRows];
+    query_.distance->Batch(query_.row, batch.addresses, batch.count, distances);
+    for (size_t i = 0; i < batch.count; ++i) {
+      if (!collector_.Accepts(distances[i])) continue;
+      collector_.Offer(
+          {rows_.slot(batch.rows[i]), distances[i],
+           query_.distance->ErrorBound(query_.row, batch.addresses[i])});
     }
-    const uint32_t row = numbers[i];
-    if (rows.IsDead(row)) continue;
-    ++statistics.rows_scanned;
-    OfferRow(rows, row, query, collector);
+    scanned_ += batch.count;
+    batch.count = 0;
   }
-}
+
+  const VectorRows& rows_;
+  const SegmentQuery& query_;
+  Collector& collector_;
+  Batch batches_[2];
+  size_t filling_ = 0;
+  size_t scanned_ = 0;
+};
 
 template <typename Collector>
 void ScanMatches(const Segment& segment, size_t count,
                  const SegmentQuery& query, Collector& collector,
                  SearchStatistics& statistics) {
   const SlotSet* allowed = query.options->allowed;
-  if (!segment.sealed() || allowed == nullptr) {
-    ScanAllRows(*segment.rows, count, query, collector, statistics);
+  const VectorRows& rows = *segment.rows;
+  RowScan<Collector> scan(rows, query, collector);
+  if (allowed == nullptr) {
+    for (size_t row = 0; row < count; ++row) scan.Add(row);
+  } else if (segment.sealed()) {
+    segment.directory->ForEachRowOf(*allowed,
+                                    [&scan](size_t row) { scan.Add(row); });
   } else {
-    ScanRows(*segment.rows, segment.directory->RowsOf(*allowed), query,
-             collector, statistics);
+    for (size_t row = 0; row < count; ++row) {
+      if (allowed->Contains(rows.slot(row))) scan.Add(row);
+    }
   }
+  statistics.rows_scanned += scan.Finish();
 }
 
 // False: the graph was given up.
 bool SearchGraph(const Segment& segment, const SegmentQuery& query,
-                 size_t matches, double scan_cost, NearestNeighbors& nearest,
+                 size_t matches, size_t visits_max, NearestNeighbors& nearest,
                  SearchStatistics& statistics) {
   const SearchOptions& options = *query.options;
   const HnswGraph::Walk walk = segment.graph->Search(
-      query.row, query.ef, options.allowed,
-      static_cast<size_t>(scan_cost / query.costs->graph_visit) + 1, options.k);
+      query.row, query.ef, options.allowed, visits_max, options.k);
   statistics.graph_visits += walk.visits;
   if (!walk.complete || walk.neighbors.size() < std::min(options.k, matches)) {
     ++statistics.graph_fallbacks;
@@ -99,15 +121,22 @@ void SearchSegment(const Segment& segment, size_t count,
           ? live
           : std::min(live, segment.directory->CountOf(*options.allowed));
   if (matches == 0) return;
-  if (segment.graph != nullptr && !options.exact) {
+  if (segment.graph != nullptr && !options.exact &&
+      options.plan != SegmentPlan::kScan) {
     const SearchCosts& costs = *query.costs;
-    const double scan_cost = costs.scan_row * static_cast<double>(matches);
+    const bool forced = options.plan == SegmentPlan::kGraph;
+    const double scan_cost =
+        forced ? std::numeric_limits<double>::infinity()
+               : costs.scan_row * static_cast<double>(matches);
     const double graph_cost = costs.graph_visit * costs.visits_per_candidate *
                               static_cast<double>(query.ef) *
                               static_cast<double>(count) /
                               static_cast<double>(matches);
+    const size_t visits_max =
+        forced ? std::numeric_limits<size_t>::max()
+               : static_cast<size_t>(scan_cost / costs.graph_visit) + 1;
     if (graph_cost < scan_cost &&
-        SearchGraph(segment, query, matches, scan_cost, nearest, statistics)) {
+        SearchGraph(segment, query, matches, visits_max, nearest, statistics)) {
       return;
     }
   }

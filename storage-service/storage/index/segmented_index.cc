@@ -18,6 +18,18 @@
 
 namespace diptych::storage {
 
+double DefaultGraphVisit(VectorPrecision precision) {
+  switch (precision) {
+    case VectorPrecision::kFloat32:
+      return 1.4;
+    case VectorPrecision::kBfloat16:
+      return 1.6;
+    case VectorPrecision::kInt8:
+      break;
+  }
+  return 2.5;
+}
+
 // Order of locks: maintenance_mutex_, write_mutex_, view_mutex_.
 class SegmentedIndex::State : public std::enable_shared_from_this<State> {
  public:
@@ -356,13 +368,19 @@ absl::StatusOr<std::unique_ptr<SegmentedIndex>> SegmentedIndex::Create(
                                                 options.merge_factor));
   }
   const SearchCosts& costs = options.costs;
-  if (!(costs.scan_row > 0 && costs.graph_visit > 0 &&
+  if (!(costs.scan_row > 0 && costs.graph_visit >= 0 &&
         costs.visits_per_candidate > 0)) {
-    violations.Add("costs", "every cost must be greater than 0");
+    violations.Add("costs",
+                   "scan_row and visits_per_candidate must be greater than 0, "
+                   "graph_visit 0 or more");
   }
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
+  SegmentedIndexOptions completed = options;
+  if (costs.graph_visit == 0) {
+    completed.costs.graph_visit = DefaultGraphVisit(options.index.precision);
+  }
   return absl::WrapUnique(
-      new SegmentedIndex(std::make_shared<State>(options, executor)));
+      new SegmentedIndex(std::make_shared<State>(completed, executor)));
 }
 
 SegmentedIndex::~SegmentedIndex() { state_->Stop(); }

@@ -136,6 +136,35 @@ TEST_F(SegmentedIndexQualityTest, FilteredSearchIsCompleteAtEverySelectivity) {
   }
 }
 
+TEST_F(SegmentedIndexQualityTest, EveryPlanHoldsRecallUnderFilters) {
+  std::mt19937 random(4);
+  for (const bool whole_clusters : {false, true}) {
+    for (const uint32_t percent : {10, 30, 60}) {
+      SlotSet allowed;
+      for (size_t i = 0; i < kRows; ++i) {
+        const uint32_t draw =
+            whole_clusters ? (*clusters_)[i] * 37 % 100 : random() % 100;
+        if (draw < percent) allowed.Add(static_cast<Slot>(i));
+      }
+      for (const SegmentPlan plan :
+           {SegmentPlan::kScan, SegmentPlan::kGraph, SegmentPlan::kCheapest}) {
+        SearchStatistics statistics;
+        SearchOptions options;
+        options.allowed = &allowed;
+        options.plan = plan;
+        options.statistics = &statistics;
+        EXPECT_GE(Recall(options), plan == SegmentPlan::kScan ? 1.0 : 0.98)
+            << whole_clusters << percent;
+        if (plan == SegmentPlan::kScan) {
+          EXPECT_EQ(statistics.graph_visits, 0u);
+        } else if (plan == SegmentPlan::kGraph) {
+          EXPECT_EQ(statistics.graph_searches, queries_->rows.size());
+        }
+      }
+    }
+  }
+}
+
 TEST_F(SegmentedIndexQualityTest, FilterFarFromTheQueryIsGivenUpForTheScan) {
   // The larger half of the clusters are allowed, the query lies in another.
   SlotSet allowed;
@@ -150,6 +179,57 @@ TEST_F(SegmentedIndexQualityTest, FilterFarFromTheQueryIsGivenUpForTheScan) {
   // Never more than the two plans together.
   EXPECT_LE(statistics.graph_visits,
             queries_->rows.size() * (allowed.Count() + 64));
+}
+
+// Every vector is replaced ten times, with background work as it comes.
+TEST(SegmentedIndexTest, RecallAfterManyReplacementsIsThatOfAFreshIndex) {
+  constexpr uint32_t kDimension = 32;
+  constexpr Slot kCount = 1'000;
+  const ClusteredVectors data = MakeClusteredVectors(kCount, kDimension, 1, 20);
+  const ClusteredVectors queries = MakeClusteredVectors(50, kDimension, 2, 20);
+  VectorIndexOptions flat;
+  flat.dimension = kDimension;
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto oracle, FlatIndex::Create(flat));
+  for (Slot slot = 0; slot < kCount; ++slot) {
+    ASSERT_THAT(oracle->Add(slot, data.rows[slot]), IsOk());
+  }
+  size_t found[2] = {};
+  for (const bool replaced : {false, true}) {
+    ManualExecutor executor;
+    SegmentedIndexOptions options = Options(kDimension, 250);
+    options.index.precision = VectorPrecision::kInt8;
+    options.index.hnsw.ef_construction = 40;
+    auto index = Create(options, &executor);
+    std::mt19937 random(5);
+    for (Slot slot = 0; slot < kCount; ++slot) {
+      ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+      executor.RunAll();
+    }
+    for (Slot i = 0; replaced && i < 10 * kCount; ++i) {
+      // Every slot once in each turn, far from its neighbours.
+      const Slot slot = i * 387 % kCount;
+      ASSERT_THAT(index->Remove(slot), IsOk());
+      ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
+      executor.RunAll();
+    }
+    EXPECT_EQ(index->size(), kCount);
+    size_t rows = 0;
+    for (const auto& segment : index->segments()) rows += segment.rows;
+    EXPECT_LE(rows, kCount * 4 / 3 + 250);  // the dead go
+    for (const std::vector<float>& query : queries.rows) {
+      SearchOptions search;
+      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto truth,
+                                   oracle->Search(query, search));
+      search.k = 30;
+      search.plan = SegmentPlan::kGraph;
+      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto neighbors,
+                                   index->Search(query, search));
+      EXPECT_EQ(neighbors.size(), 30u);
+      found[replaced] += CommonSlots(neighbors, truth);
+    }
+  }
+  EXPECT_GE(found[0], 490u) << "of 500";
+  EXPECT_GE(found[1] * 100, found[0] * 95);
 }
 
 TEST(SegmentedIndexTest, FreshVectorsAreFoundExactlyAndAtOnce) {

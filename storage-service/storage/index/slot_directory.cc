@@ -13,7 +13,10 @@ SlotDirectory::SlotDirectory(const VectorRows& rows) : rows_(rows) {
     if (row > 0 && slots[row] <= slots[row - 1]) ascending_ = false;
   }
   slots_ = SlotSet(slots);
-  if (ascending_) return;
+  if (ascending_) {
+    without_gaps_ = count > 0 && slots.back() - slots.front() == count - 1;
+    return;
+  }
   order_.resize(count);
   std::iota(order_.begin(), order_.end(), 0);
   // The last row of a slot comes first, so that unique() keeps it.
@@ -51,19 +54,6 @@ size_t SlotDirectory::LowerBound(size_t first, Slot slot) const {
 std::optional<size_t> SlotDirectory::Find(Slot slot) const {
   if (!slots_.Contains(slot)) return std::nullopt;
   return RowAt(LowerBound(0, slot));
-}
-
-std::vector<uint32_t> SlotDirectory::RowsOf(const SlotSet& allowed) const {
-  SlotSet here = slots_;
-  here &= allowed;
-  std::vector<uint32_t> rows;
-  rows.reserve(here.Count());
-  size_t entry = 0;
-  here.ForEach([&](Slot slot) {
-    entry = LowerBound(entry, slot);
-    rows.push_back(static_cast<uint32_t>(RowAt(entry)));
-  });
-  return rows;
 }
 
 }  // namespace diptych::storage

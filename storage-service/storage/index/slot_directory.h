@@ -23,9 +23,23 @@ class SlotDirectory {
   explicit SlotDirectory(const VectorRows& rows);
 
   std::optional<size_t> Find(Slot slot) const;
-  // Rows of those of `allowed` that are here, dead ones included, ascending by
-  // slot.
-  std::vector<uint32_t> RowsOf(const SlotSet& allowed) const;
+  // Calls visit(row) for those of `allowed` that are here, dead ones included,
+  // ascending by slot.
+  template <typename Visit>
+  void ForEachRowOf(const SlotSet& allowed, Visit visit) const {
+    SlotSet here = slots_;
+    here &= allowed;
+    if (without_gaps_) {
+      const Slot first = rows_.slot(0);
+      here.ForEach([&](Slot slot) { visit(size_t{slot} - first); });
+      return;
+    }
+    size_t entry = 0;
+    here.ForEach([&](Slot slot) {
+      entry = LowerBound(entry, slot);
+      visit(RowAt(entry));
+    });
+  }
   // How many of `allowed` are here, dead ones included.
   size_t CountOf(const SlotSet& allowed) const {
     return slots_.IntersectionCount(allowed);
@@ -44,6 +58,7 @@ class SlotDirectory {
 
   const VectorRows& rows_;
   bool ascending_ = true;
+  bool without_gaps_ = false;    // ascending by ones: row = slot - first slot
   std::vector<uint32_t> order_;  // rows by slot; empty when ascending
   SlotSet slots_;
 };

@@ -71,6 +71,13 @@ struct SearchStatistics {
   size_t graph_fallbacks = 0;  // graph searches given up for a scan
 };
 
+// How a segment is searched.
+enum class SegmentPlan : uint8_t {
+  kCheapest,  // by the estimated costs
+  kScan,      // for tests and benchmarks: never by a graph
+  kGraph,     // for tests and benchmarks: by the graph, if there is one
+};
+
 struct SearchOptions {
   // At most this many results; 1 or more.
   size_t k = 10;
@@ -81,6 +88,7 @@ struct SearchOptions {
   // compact precision the answer holds every vector that may be among the k
   // nearest, which can be more than k.
   bool exact = false;
+  SegmentPlan plan = SegmentPlan::kCheapest;
   // Only these slots; null: all. Must outlive the call.
   const SlotSet* allowed = nullptr;
   // Only distances <= this; with a compact precision, also those that may be.
