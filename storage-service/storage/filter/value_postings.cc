@@ -1,10 +1,11 @@
 #include "storage/filter/value_postings.h"
 
+#include <xxhash.h>
+
 #include <cmath>
 #include <type_traits>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "storage/filter/value_comparison.h"
 
 namespace diptych::storage {
@@ -14,7 +15,7 @@ namespace {
 constexpr size_t kEntryBytes = 48;
 
 uint64_t HashOf(const std::string& text) {
-  return absl::Hash<std::string>()(text);
+  return XXH3_64bits(text.data(), text.size());
 }
 
 template <typename Table, typename Key>

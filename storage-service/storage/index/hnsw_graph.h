@@ -32,6 +32,10 @@ class HnswGraph {
       std::shared_ptr<const VectorRows> rows, const DistanceFunction& distance,
       const HnswSettings& settings, uint64_t seed,
       const std::atomic<bool>& cancelled);
+  // Of links that Build made over the same rows.
+  static std::unique_ptr<HnswGraph> Restore(
+      std::shared_ptr<const VectorRows> rows, const DistanceFunction& distance,
+      HnswLinks links);
   ~HnswGraph();
 
   struct Walk {
@@ -45,6 +49,7 @@ class HnswGraph {
   Walk Search(const void* query, size_t ef, const SlotSet* allowed,
               size_t visits_max) const;
 
+  const HnswLinks& links() const { return links_; }
   size_t memory_bytes() const { return links_.memory_bytes(); }
 
  private:

@@ -27,17 +27,32 @@ VectorRows::VectorRows(size_t row_bytes, size_t capacity)
   dead_ = std::make_unique<std::atomic<uint64_t>[]>((capacity + 63) / 64);
 }
 
-void VectorRows::Append(Slot slot, const void* row) {
+std::byte* VectorRows::PlaceOfNext() {
   const size_t number = count_.load(std::memory_order_relaxed);
   auto& chunk = chunks_[number >> chunk_shift_];
   if (chunk == nullptr) {
     chunk.reset(static_cast<std::byte*>(::operator new(
         rows_per_chunk() * stride_, std::align_val_t(kCacheLineBytes))));
   }
-  std::memcpy(chunk.get() + (number & (rows_per_chunk() - 1)) * stride_, row,
-              row_bytes_);
+  return chunk.get() + (number & (rows_per_chunk() - 1)) * stride_;
+}
+
+void VectorRows::CountNext(Slot slot) {
+  const size_t number = count_.load(std::memory_order_relaxed);
   slots_[number] = slot;
   count_.store(number + 1, std::memory_order_release);
+}
+
+void VectorRows::Append(Slot slot, const void* row) {
+  std::memcpy(PlaceOfNext(), row, row_bytes_);
+  CountNext(slot);
+}
+
+std::byte* VectorRows::AppendEmpty(Slot slot) {
+  std::byte* const place = PlaceOfNext();
+  std::memset(place, 0, row_bytes_);
+  CountNext(slot);
+  return place;
 }
 
 bool VectorRows::MarkDead(size_t row) {

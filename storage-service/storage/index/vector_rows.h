@@ -5,10 +5,10 @@
 // chunks of some 256 KiB, each row aligned to a cache
 // line, so that growing neither copies nor invalidates what readers hold. A
 // graph refers to the rows where they lie.
-// Concurrency: one writer at a time (Append); MarkDead and const methods from
-// any thread. A reader may look at rows below a count() that it has seen.
-// Limits: the capacity is fixed at construction; memory is taken chunk by
-// chunk.
+// Concurrency: one writer at a time (Append, AppendEmpty); MarkDead and const
+// methods from any thread. A reader may look at rows below a count() that it
+// has seen. Limits: the capacity is fixed at construction; memory is taken
+// chunk by chunk.
 #pragma once
 
 #include <atomic>
@@ -28,6 +28,9 @@ class VectorRows {
 
   // Copies row_bytes() bytes. There must be room.
   void Append(Slot slot, const void* row);
+  // As Append, for a row of zeros that the caller fills before any reader can
+  // know of it.
+  std::byte* AppendEmpty(Slot slot);
   // True if the row was live.
   bool MarkDead(size_t row);
 
@@ -64,6 +67,8 @@ class VectorRows {
     }
   };
 
+  std::byte* PlaceOfNext();
+  void CountNext(Slot slot);
   size_t rows_per_chunk() const { return size_t{1} << chunk_shift_; }
 
   const size_t row_bytes_;
