@@ -61,6 +61,7 @@ struct StorageServerOptions {
   int read_threads =
       std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   int index_threads = 1;
+  int index_snapshot_changes = 1'000;
   int queue_max = 1024;
   int import_streams_max = 64;
   int import_mebibytes_max = 512;
@@ -75,6 +76,11 @@ struct StorageServerOptions {
     };
     check_range("--read-threads", read_threads, 1024);
     check_range("--index-threads", index_threads, 1024);
+    if (index_snapshot_changes < 0) {
+      violations.Add(
+          "--index-snapshot-changes",
+          absl::StrCat("is ", index_snapshot_changes, "; give 0 or more"));
+    }
     check_range("--uri-timeout-seconds", uri_timeout_seconds, 3600);
     check_range("--uri-threads", uri_threads, 1024);
     if (thumbnail_cache_mib < 0 || thumbnail_cache_mib > 1'000'000) {
@@ -145,6 +151,11 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
   app.add_option("--index-threads", options.index_threads,
                  "Threads that build index segments in the background")
       ->envname("DIPTYCH_INDEX_THREADS")
+      ->capture_default_str();
+  app.add_option("--index-snapshot-changes", options.index_snapshot_changes,
+                 "Changes of a collection from which on its index is written "
+                 "to the disk, so that a start need not build it; 0: never")
+      ->envname("DIPTYCH_INDEX_SNAPSHOT_CHANGES")
       ->capture_default_str();
   app.add_option("--queue-max", options.queue_max,
                  "Calls of one kind that may wait for a thread")
@@ -234,6 +245,8 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
       static_cast<size_t>(options.import_mebibytes_max) << 20;
   engine_options.bulk_vectorizer.patience =
       absl::Seconds(options.import_patience_seconds);
+  engine_options.index_snapshots.changes_min =
+      static_cast<uint64_t>(options.index_snapshot_changes);
   engine_options.data_directory = options.data;
   engine_options.snapshot_directory = options.snapshots;
   engine_options.vectorizer = vectorizer.get();

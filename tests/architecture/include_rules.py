@@ -17,8 +17,18 @@ FOLDERS = (
     Folder("common", (), "knows neither service, so that both can build on it"),
     Folder("storage-service/storage/types", ("common",), "plain values that every layer above speaks"),
     Folder(
+        "storage-service/storage/section_file",
+        ("common",),
+        "checksummed files of whatever is derived; what is in them is not its business",
+    ),
+    Folder(
         "storage-service/storage/filter",
-        ("storage-service/storage/index", "storage-service/storage/types", "common"),
+        (
+            "storage-service/storage/index",
+            "storage-service/storage/section_file",
+            "storage-service/storage/types",
+            "common",
+        ),
         "a filter becomes the set of slots that an index searches; it knows no record store",
     ),
     Folder(
@@ -28,12 +38,17 @@ FOLDERS = (
     ),
     Folder(
         "storage-service/storage/index",
-        ("storage-service/storage/types", "common"),
+        ("storage-service/storage/section_file", "storage-service/storage/types", "common"),
         "an index can be rebuilt from any record store, so it knows none",
     ),
     Folder(
         "storage-service/storage/keyword",
-        ("storage-service/storage/index", "storage-service/storage/types", "common"),
+        (
+            "storage-service/storage/index",
+            "storage-service/storage/section_file",
+            "storage-service/storage/types",
+            "common",
+        ),
         "finds slots by words; like every index it can be made anew from the records, so it knows no record store",
     ),
     Folder(
@@ -43,6 +58,7 @@ FOLDERS = (
             "storage-service/storage/index",
             "storage-service/storage/keyword",
             "storage-service/storage/record",
+            "storage-service/storage/section_file",
             "storage-service/storage/types",
             "common",
         ),

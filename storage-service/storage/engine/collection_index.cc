@@ -10,9 +10,28 @@ CollectionIndex::CollectionIndex(const std::vector<VectorSpace>& spaces,
                                  PropertyIndex::PropertyReader reader,
                                  Executor* executor)
     : spaces_(spaces),
+      reader_(std::move(reader)),
       executor_(executor),
-      properties_(std::move(reader)),
-      indexes_(spaces.size()) {}
+      indexes_(spaces.size()) {
+  Clear();
+}
+
+void CollectionIndex::Clear() {
+  properties_ = std::make_unique<PropertyIndex>(reader_);
+  keywords_ = std::make_unique<KeywordIndex>();
+  absl::MutexLock lock(&indexes_mutex_);
+  for (auto& index : indexes_) index.reset();
+}
+
+SegmentedIndexOptions CollectionIndex::OptionsOf(uint8_t space,
+                                                 size_t dimension) const {
+  SegmentedIndexOptions options;
+  options.index.metric = spaces_[space].metric;
+  options.index.dimension = static_cast<uint32_t>(dimension);
+  options.index.hnsw = spaces_[space].hnsw;
+  options.index.precision = spaces_[space].precision;
+  return options;
+}
 
 SegmentedIndex* CollectionIndex::SpaceIndex(uint8_t space) const {
   absl::MutexLock lock(&indexes_mutex_);
@@ -23,13 +42,9 @@ absl::StatusOr<SegmentedIndex*> CollectionIndex::SpaceIndex(uint8_t space,
                                                             size_t dimension) {
   absl::MutexLock lock(&indexes_mutex_);
   if (indexes_[space] == nullptr) {
-    SegmentedIndexOptions options;
-    options.index.metric = spaces_[space].metric;
-    options.index.dimension = static_cast<uint32_t>(dimension);
-    options.index.hnsw = spaces_[space].hnsw;
-    options.index.precision = spaces_[space].precision;
-    DIPTYCH_ASSIGN_OR_RETURN(indexes_[space],
-                             SegmentedIndex::Create(options, executor_));
+    DIPTYCH_ASSIGN_OR_RETURN(
+        indexes_[space],
+        SegmentedIndex::Create(OptionsOf(space, dimension), executor_));
   }
   return indexes_[space].get();
 }
@@ -43,17 +58,17 @@ absl::Status CollectionIndex::InsertUnguarded(const IndexedObject& object,
     DIPTYCH_RETURN_IF_ERROR(index->Add(object.slot, vector.vector));
   }
   DIPTYCH_RETURN_IF_ERROR(
-      properties_.Add(object.slot, object.id, *object.properties));
+      properties_->Add(object.slot, object.id, *object.properties));
   // Last: what its words find has an id, which decides between equal scores.
-  keywords_.Add(object.slot, words);
+  keywords_->Add(object.slot, words);
   return absl::OkStatus();
 }
 
 absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object,
                                               const KeywordDocument& words) {
-  keywords_.Remove(object.slot, words);
+  keywords_->Remove(object.slot, words);
   DIPTYCH_RETURN_IF_ERROR(
-      properties_.Remove(object.slot, object.id, *object.properties));
+      properties_->Remove(object.slot, object.id, *object.properties));
   for (const IndexedVector& vector : object.vectors) {
     SegmentedIndex* index = SpaceIndex(vector.space);
     if (index == nullptr) continue;
@@ -82,20 +97,20 @@ absl::Status CollectionIndex::Replace(const IndexedObject& before,
 
 absl::StatusOr<SlotSet> CollectionIndex::Evaluate(const Filter& filter) const {
   absl::ReaderMutexLock lock(&slots_mutex_);
-  return properties_.Evaluate(filter);
+  return properties_->Evaluate(filter);
 }
 
 absl::StatusOr<std::vector<OrderedSlot>> CollectionIndex::List(
     const Filter* filter, absl::string_view after, size_t limit) const {
   absl::ReaderMutexLock lock(&slots_mutex_);
-  return properties_.List(filter, after, limit);
+  return properties_->List(filter, after, limit);
 }
 
 absl::StatusOr<std::vector<OrderedSlot>> CollectionIndex::List(
     const Filter* filter, const std::string& property, bool descending,
     const std::optional<OrderPosition>& after, size_t limit) const {
   absl::ReaderMutexLock lock(&slots_mutex_);
-  return properties_.List(filter, property, descending, after, limit);
+  return properties_->List(filter, property, descending, after, limit);
 }
 
 absl::StatusOr<CollectionIndex::FoundSlots> CollectionIndex::Search(
@@ -106,7 +121,7 @@ absl::StatusOr<CollectionIndex::FoundSlots> CollectionIndex::Search(
   if (index == nullptr) return FoundSlots();
   SlotSet allowed;
   if (filter.has_value()) {
-    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_.Evaluate(*filter));
+    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_->Evaluate(*filter));
     options.allowed = &allowed;
   }
   FoundSlots found;
@@ -121,11 +136,11 @@ absl::StatusOr<std::vector<ScoredSlot>> CollectionIndex::SearchKeywords(
   absl::ReaderMutexLock lock(&slots_mutex_);
   SlotSet allowed;
   if (filter.has_value()) {
-    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_.Evaluate(*filter));
+    DIPTYCH_ASSIGN_OR_RETURN(allowed, properties_->Evaluate(*filter));
   }
-  return keywords_.Search(
+  return keywords_->Search(
       query, k, filter.has_value() ? &allowed : nullptr,
-      [this](Slot a, Slot b) { return properties_.IdBefore(a, b); });
+      [this](Slot a, Slot b) { return properties_->IdBefore(a, b); });
 }
 
 CollectionIndex::SpaceStatistics CollectionIndex::Statistics(

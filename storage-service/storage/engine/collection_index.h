@@ -19,7 +19,10 @@
 #include "storage/filter/property_index.h"
 #include "storage/index/segmented_index.h"
 #include "storage/index/vector_index.h"
+#include "storage/index/vector_source.h"
 #include "storage/keyword/keyword_index.h"
+#include "storage/section_file/section_reader.h"
+#include "storage/section_file/section_writer.h"
 #include "storage/types/collection_spec.h"
 #include "storage/types/filter.h"
 
@@ -52,6 +55,28 @@ class CollectionIndex {
   absl::Status Insert(const IndexedObject& object);
   absl::Status Remove(const IndexedObject& object);
   absl::Status Replace(const IndexedObject& before, const IndexedObject& after);
+  // Whatever is here of these slots, whose objects nobody can read any more.
+  // Looks at everything.
+  absl::Status RemoveSlots(const SlotSet& slots);
+
+  // Nobody may use the index meanwhile.
+  void Clear();
+
+  // Every slot.
+  SlotSet All() const;
+
+  // Writes what is here of the slots `live`, all below `end`, as sections.
+  // Writes wait for a small piece of it at most; what they remove meanwhile may
+  // be there in part: RemoveSlots makes that whole.
+  void Save(const SlotSet& live, Slot end, SectionWriter& writer) const;
+  // Takes over what Save wrote, with several threads. `sources` makes where the
+  // full vectors of a space are. On an error the index is empty, as it must be
+  // before. DATA_LOSS, FAILED_PRECONDITION: not of this collection's settings.
+  using VectorSources =
+      std::function<std::unique_ptr<VectorSource>(uint8_t space)>;
+  absl::Status Load(const SectionFile& file, const SlotSet& live,
+                    const std::vector<uint32_t>& dimensions,
+                    const VectorSources& sources);
 
   // The slots that match.
   absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
@@ -81,7 +106,7 @@ class CollectionIndex {
   absl::StatusOr<std::vector<ScoredSlot>> SearchKeywords(
       const KeywordQuery& query, size_t k,
       const std::optional<Filter>& filter) const;
-  size_t keyword_memory_bytes() const { return keywords_.memory_bytes(); }
+  size_t keyword_memory_bytes() const { return keywords_->memory_bytes(); }
 
   struct SpaceStatistics {
     size_t vectors = 0;
@@ -89,11 +114,14 @@ class CollectionIndex {
     bool building = false;
   };
   SpaceStatistics Statistics(uint8_t space) const;
+  // Rows of all spaces that graphs lead to.
+  size_t graph_rows() const;
 
   // Builds what there is to build, in the calling thread.
   absl::Status Compact();
 
  private:
+  SegmentedIndexOptions OptionsOf(uint8_t space, size_t dimension) const;
   absl::StatusOr<SegmentedIndex*> SpaceIndex(uint8_t space, size_t dimension);
   SegmentedIndex* SpaceIndex(uint8_t space) const;
   absl::Status InsertUnguarded(const IndexedObject& object,
@@ -102,11 +130,12 @@ class CollectionIndex {
                                const KeywordDocument& words);
 
   const std::vector<VectorSpace> spaces_;
+  const PropertyIndex::PropertyReader reader_;
   Executor* const executor_;
   // Shared by searches, exclusive while an object changes its slot.
   mutable absl::Mutex slots_mutex_;
-  PropertyIndex properties_;
-  KeywordIndex keywords_;
+  std::unique_ptr<PropertyIndex> properties_;
+  std::unique_ptr<KeywordIndex> keywords_;
   // Null until the space has its first vector.
   mutable absl::Mutex indexes_mutex_ ABSL_ACQUIRED_AFTER(slots_mutex_);
   std::vector<std::unique_ptr<SegmentedIndex>> indexes_

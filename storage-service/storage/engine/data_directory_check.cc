@@ -12,6 +12,8 @@
 #include "common/hash/sha256.h"
 #include "common/status/status_macros.h"
 #include "storage/engine/catalog.h"
+#include "storage/engine/change_log.h"
+#include "storage/engine/index_snapshot_store.h"
 #include "storage/engine/object_table.h"
 #include "storage/record/directory_lock.h"
 #include "storage/record/key_codec.h"
@@ -43,7 +45,8 @@ class CollectionCheck {
     options.read_only = true;
     auto store = LmdbRecordStore::Open(directory, options);
     if (!store.ok()) return Find(store.status().message());
-    const absl::Status status = CheckStore(**store);
+    absl::Status status = CheckStore(**store);
+    if (status.ok()) status = CheckIndexSnapshot(**store, directory);
     if (!status.ok()) Find(status.message());
     if (findings_ > DirectoryCheck::kFindingsMax) {
       result_.findings.push_back(
@@ -84,6 +87,28 @@ class CollectionCheck {
     DIPTYCH_RETURN_IF_ERROR(CheckIds(*read));
     DIPTYCH_RETURN_IF_ERROR(CheckImages(*read));
     return CheckCounters(*read);
+  }
+
+  // The file that the records name, if it is there (a copy of the records comes
+  // without), and the changes behind it.
+  absl::Status CheckIndexSnapshot(RecordStore& store,
+                                  const std::filesystem::path& directory) {
+    DIPTYCH_ASSIGN_OR_RETURN(auto read, store.BeginRead());
+    DIPTYCH_ASSIGN_OR_RETURN(const auto record, ReadIndexSnapshotRecord(*read));
+    const uint64_t sequence = record.has_value() ? record->sequence : 0;
+    Take(ReadRemovedSince(*read, sequence));
+    if (!record.has_value()) return absl::OkStatus();
+    const IndexSnapshotStore snapshots(directory, &FileSystem::System());
+    const auto file = snapshots.Open(record->id);
+    if (absl::IsNotFound(file.status())) return absl::OkStatus();
+    const absl::Status whole = file.ok() ? (*file)->Verify() : file.status();
+    if (!whole.ok()) {
+      Find(
+          absl::StrCat("the index snapshot is not whole; the next start builds "
+                       "the index from the records: ",
+                       whole.message()));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status CheckObjects(ReadTransaction& read) {

@@ -30,7 +30,8 @@ struct DirectoryCheck {
 
 // Operation: reads every record with its checksum, compares objects with their
 // ids and vectors, the counters with what is there, references with images,
-// and the bytes of every image with their SHA-256. Changes nothing but LOCK.
+// and the bytes of every image with their SHA-256; and the index snapshot's
+// checksums and the change log's gaps. Changes nothing but LOCK.
 // Concurrency: any thread; no server may run on the directory.
 // Limits: slots and image references of one collection are held in memory.
 // Errors: NOT_FOUND: no such directory. FAILED_PRECONDITION: a server has it

@@ -41,9 +41,11 @@ void LocalCollection::RemoveWhenUnused(std::filesystem::path directory) {
 
 absl::StatusOr<std::shared_ptr<LocalCollection>> LocalCollection::Open(
     const Collection& collection, std::unique_ptr<RecordStore> store,
+    const std::filesystem::path& directory,
     const CollectionEnvironment* environment) {
   std::shared_ptr<LocalCollection> opened(
       new LocalCollection(collection, std::move(store), environment));
+  if (!directory.empty()) opened->KeepIndexSnapshotsIn(directory);
   DIPTYCH_RETURN_IF_ERROR(opened->Load());
   return opened;
 }
@@ -70,18 +72,23 @@ absl::Status LocalCollection::Load() {
   }
   FixSpaces(states);
 
-  DIPTYCH_ASSIGN_OR_RETURN(auto cursor, read->NewCursor(Table::kObjects));
-  DIPTYCH_ASSIGN_OR_RETURN(bool found, cursor->Seek(""));
+  read.reset();
+  return LoadIndex();
+}
+
+absl::Status LocalCollection::IndexRecords(ReadTransaction& read, Slot first) {
+  const size_t spaces = description().spec.vector_spaces.size();
+  DIPTYCH_ASSIGN_OR_RETURN(auto cursor, read.NewCursor(Table::kObjects));
+  DIPTYCH_ASSIGN_OR_RETURN(bool found, cursor->Seek(SlotKey(first)));
   for (; found;) {
     Slot slot;
+    const bool parsed = ParseSlotKey(cursor->key(), slot);
     auto record = DecodeObject(cursor->key(), cursor->value());
     absl::Status status = record.status();
     std::vector<std::vector<float>> vectors;
-    if (status.ok() && !ParseSlotKey(cursor->key(), slot)) {
-      status = absl::DataLossError("not a slot");
-    }
+    if (status.ok() && !parsed) status = absl::DataLossError("not a slot");
     for (size_t i = 0; status.ok() && i < record->vectors.size(); ++i) {
-      auto vector = ReadVector(*read, slot, record->vectors[i]);
+      auto vector = ReadVector(read, slot, record->vectors[i]);
       status = vector.status();
       if (status.ok() && record->vectors[i].space >= spaces) {
         status = absl::DataLossError("no such space");
@@ -95,7 +102,11 @@ absl::Status LocalCollection::Load() {
       }
       DIPTYCH_RETURN_IF_ERROR(index_.Insert(object));
     } else if (status.code() == absl::StatusCode::kDataLoss) {
-      ++damaged_records_;
+      if (parsed) {
+        damaged_slots_.Add(slot);
+      } else {
+        ++damaged_keys_;
+      }
     } else {
       return status;
     }
@@ -149,7 +160,11 @@ CollectionStats LocalCollection::Stats() const {
   return stats;
 }
 
-absl::Status LocalCollection::Compact() { return index_.Compact(); }
+absl::Status LocalCollection::Compact() {
+  DIPTYCH_RETURN_IF_ERROR(index_.Compact());
+  snapshot_wanted_ = true;
+  return absl::OkStatus();
+}
 
 absl::Status LocalCollection::Flush() { return store_->Sync(); }
 
@@ -162,6 +177,7 @@ absl::StatusOr<CompactionResult> LocalCollection::CompactStore(
     return store_->Compact(
         [&] { return context.Check(environment_.clock->Now()); });
   }));
+  snapshot_wanted_ = true;
   result.disk_bytes_after = store_->size_bytes();
   return result;
 }

@@ -2,6 +2,7 @@
 // queue.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -20,6 +21,8 @@
 #include "storage/engine/bulk_vectorizer.h"
 #include "storage/engine/collection_index.h"
 #include "storage/engine/import_preparation.h"
+#include "storage/engine/index_snapshot_options.h"
+#include "storage/engine/index_snapshot_store.h"
 #include "storage/engine/object_batch.h"
 #include "storage/engine/object_import.h"
 #include "storage/engine/requests.h"
@@ -42,9 +45,12 @@ struct CollectionEnvironment {
   UriLoader* uri_loader = nullptr;   // may be null
   // Of imports; null when `vectorizer` is.
   BulkVectorizer* bulk_vectorizer = nullptr;
+  IndexSnapshotOptions index_snapshots;
+  IndexSnapshotMetrics* index_snapshot_metrics = nullptr;  // may be null
 };
 
-// Operation: the record store is the truth; opening builds the index from it.
+// Operation: the record store is the truth; opening loads the index from its
+// snapshot and the changes since, or builds it from the records.
 // Writes are vectorised in the caller's thread, then pass the write queue. A
 // search asks the index for slots, then reads their objects in a later
 // snapshot; when one of them is gone meanwhile, it searches again between two
@@ -54,11 +60,13 @@ struct CollectionEnvironment {
 // Errors: as Engine.
 class LocalCollection {
  public:
-  // `environment` must outlive the collection. Records that fail their checksum
-  // are left out of the index (damaged_records() counts them) and answer
-  // DATA_LOSS when they are read.
+  // `environment` must outlive the collection. Index snapshots lie in
+  // `directory`, which is the collection's; empty: there are none. Records that
+  // fail their checksum are left out of the index (damaged_records() counts
+  // them) and answer DATA_LOSS when they are read.
   static absl::StatusOr<std::shared_ptr<LocalCollection>> Open(
       const Collection& collection, std::unique_ptr<RecordStore> store,
+      const std::filesystem::path& directory,
       const CollectionEnvironment* environment);
   ~LocalCollection();
 
@@ -67,7 +75,10 @@ class LocalCollection {
   // New name, metadata or search settings; spaces stay what they are.
   void SetDescription(const Collection& collection);
   CollectionStats Stats() const;
-  size_t damaged_records() const { return damaged_records_; }
+  size_t damaged_records() const ABSL_LOCKS_EXCLUDED(snapshot_mutex_) {
+    absl::MutexLock lock(&snapshot_mutex_);
+    return damaged_slots_.Count() + damaged_keys_;
+  }
 
   absl::StatusOr<WriteObjectsResult> Write(const CallContext& context,
                                            WriteObjectsRequest request);
@@ -95,6 +106,20 @@ class LocalCollection {
 
   // See Engine::Flush and Engine::CompactCollection.
   absl::Status Flush();
+
+  // local_collection_snapshot.cc
+  struct IndexSnapshotNeed {
+    uint64_t changes = 0;  // that no snapshot covers
+    absl::Duration age;    // of the snapshot, where there are any
+  };
+  // Writes an index snapshot if IndexSnapshotOptions say that one is due; what
+  // is left uncovered. `closing`: there will be no later call.
+  IndexSnapshotNeed MaintainIndexSnapshot(bool closing)
+      ABSL_LOCKS_EXCLUDED(snapshot_mutex_);
+  // Writes one. Writes and reads go on meanwhile. On an error the one before
+  // stays.
+  absl::Status WriteIndexSnapshot() ABSL_LOCKS_EXCLUDED(snapshot_mutex_);
+
   absl::StatusOr<CompactionResult> CompactStore(const CallContext& context);
 
   // For a copy of the records: see RecordStore::ReserveForLongRead. As long as
@@ -117,6 +142,22 @@ class LocalCollection {
                   std::unique_ptr<RecordStore> store,
                   const CollectionEnvironment* environment);
   absl::Status Load();
+
+  void KeepIndexSnapshotsIn(const std::filesystem::path& directory);
+  absl::Status LoadIndex() ABSL_LOCKS_EXCLUDED(snapshot_mutex_);
+  absl::Status LoadIndexSnapshot(ReadTransaction& read,
+                                 const IndexSnapshotRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
+  // Adds the objects under the slots from `first` on.
+  absl::Status IndexRecords(ReadTransaction& read, Slot first)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
+  absl::StatusOr<bool> SnapshotIsDue(bool closing, IndexSnapshotNeed& need)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
+  absl::Status WriteIndexSnapshotLocked()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
+  // Makes the snapshot the one that counts, and trims what it covers.
+  absl::Status CoverChanges(const IndexSnapshotRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
   absl::StatusOr<Properties> ReadProperties(Slot slot);
   Timestamp Now() const;
 
@@ -198,7 +239,6 @@ class LocalCollection {
   const uint64_t id_;
   const CollectionEnvironment& environment_;
   std::filesystem::path remove_when_unused_ ABSL_GUARDED_BY(mutex_);
-  size_t damaged_records_ = 0;  // set while loading
 
   mutable absl::Mutex mutex_;
   Collection description_ ABSL_GUARDED_BY(mutex_);
@@ -211,6 +251,27 @@ class LocalCollection {
   absl::Mutex applying_ ABSL_ACQUIRED_AFTER(published_);
   CollectionIndex index_;
   WriteQueue queue_;
+
+  // One snapshot at a time. No read may be held by who waits for it.
+  mutable absl::Mutex snapshot_mutex_ ABSL_ACQUIRED_BEFORE(published_, mutex_);
+  std::optional<IndexSnapshotStore> snapshots_
+      ABSL_GUARDED_BY(snapshot_mutex_);  // absent: there are none
+  // What could not be read when it was loaded: by slot, and without one.
+  SlotSet damaged_slots_ ABSL_GUARDED_BY(snapshot_mutex_);
+  size_t damaged_keys_ ABSL_GUARDED_BY(snapshot_mutex_) = 0;
+  // The snapshot that counts.
+  std::optional<IndexSnapshotRecord> covered_ ABSL_GUARDED_BY(snapshot_mutex_);
+  Slot covered_end_slot_ ABSL_GUARDED_BY(snapshot_mutex_) = 0;
+  size_t covered_graph_rows_ ABSL_GUARDED_BY(snapshot_mutex_) = 0;
+  absl::Time covered_time_ ABSL_GUARDED_BY(snapshot_mutex_);
+  absl::Time last_attempt_ ABSL_GUARDED_BY(snapshot_mutex_) =
+      absl::InfinitePast();
+  bool failed_ ABSL_GUARDED_BY(snapshot_mutex_) = false;
+  // When the last change was seen.
+  uint64_t seen_sequence_ ABSL_GUARDED_BY(snapshot_mutex_) = 0;
+  absl::Time seen_time_ ABSL_GUARDED_BY(snapshot_mutex_);
+  // The index has been compacted.
+  std::atomic<bool> snapshot_wanted_{false};
 };
 
 // Size of a view in an answer, about.

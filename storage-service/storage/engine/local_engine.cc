@@ -52,9 +52,13 @@ LocalEngine::LocalEngine(const LocalEngineOptions& options)
   environment_.vectorizer = options.vectorizer;
   environment_.uri_loader = options.uri_loader;
   environment_.executor = options.executor;
+  environment_.index_snapshots = options.index_snapshots;
   if (options.metrics != nullptr) {
     search_seconds_ =
         &options.metrics->AddHistogram(kSearchSeconds, DurationBuckets());
+    index_snapshot_metrics_ =
+        std::make_unique<IndexSnapshotMetrics>(*options.metrics);
+    environment_.index_snapshot_metrics = index_snapshot_metrics_.get();
   }
   if (environment_.executor == nullptr && options.index_threads > 0) {
     own_executor_ = std::make_unique<ThreadPool>(ThreadPoolOptions{
@@ -73,6 +77,8 @@ LocalEngine::LocalEngine(const LocalEngineOptions& options)
 }
 
 LocalEngine::~LocalEngine() {
+  index_snapshot_keeper_.reset();
+  MaintainIndexSnapshots(/*closing=*/true);
   absl::MutexLock lock(&mutex_);
   collections_.clear();
 }
@@ -91,7 +97,43 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Open(
   DIPTYCH_ASSIGN_OR_RETURN(engine->directory_lock_,
                            DirectoryLock::Acquire(options.data_directory));
   DIPTYCH_RETURN_IF_ERROR(engine->Load());
+  if (options.index_snapshots.changes_min > 0) {
+    engine->index_snapshot_keeper_ = std::make_unique<IndexSnapshotKeeper>(
+        options.clock, options.index_snapshots.check_interval,
+        [engine = engine.get()] { engine->MaintainIndexSnapshots(false); });
+  }
   return engine;
+}
+
+std::vector<std::shared_ptr<LocalCollection>> LocalEngine::OpenCollections()
+    const {
+  std::vector<std::shared_ptr<LocalCollection>> collections;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [unused, collection] : collections_) {
+    if (collection.ok()) collections.push_back(*collection);
+  }
+  return collections;
+}
+
+absl::Status LocalEngine::WriteIndexSnapshots() {
+  absl::Status status;
+  for (const auto& collection : OpenCollections()) {
+    status.Update(collection->WriteIndexSnapshot());
+  }
+  return status;
+}
+
+void LocalEngine::MaintainIndexSnapshots(bool closing) {
+  LocalCollection::IndexSnapshotNeed all;
+  for (const auto& collection : OpenCollections()) {
+    const auto need = collection->MaintainIndexSnapshot(closing);
+    all.changes += need.changes;
+    all.age = std::max(all.age, need.age);
+  }
+  if (index_snapshot_metrics_ == nullptr) return;
+  index_snapshot_metrics_->uncovered_changes.Set(
+      static_cast<double>(all.changes));
+  index_snapshot_metrics_->age_seconds.Set(absl::ToDoubleSeconds(all.age));
 }
 
 std::filesystem::path LocalEngine::DirectoryOf(uint64_t id) const {
@@ -136,7 +178,8 @@ absl::StatusOr<std::shared_ptr<LocalCollection>> LocalEngine::OpenCollection(
   absl::Status status = records.status();
   if (status.ok()) {
     auto opened =
-        LocalCollection::Open(collection, *std::move(records), &environment_);
+        LocalCollection::Open(collection, *std::move(records),
+                              DirectoryOf(collection.id), &environment_);
     if (opened.ok()) return opened;
     status = opened.status();
   }
@@ -217,9 +260,9 @@ absl::StatusOr<CreateCollectionResult> LocalEngine::CreateCollection(
   // removes.
   const std::filesystem::path directory = DirectoryOf(collection.id);
   DIPTYCH_ASSIGN_OR_RETURN(auto store, options_.open_store(directory));
-  DIPTYCH_ASSIGN_OR_RETURN(
-      auto opened,
-      LocalCollection::Open(collection, std::move(store), &environment_));
+  DIPTYCH_ASSIGN_OR_RETURN(auto opened,
+                           LocalCollection::Open(collection, std::move(store),
+                                                 directory, &environment_));
   if (absl::Status added = catalog_->Add(collection); !added.ok()) {
     opened->RemoveWhenUnused(directory);
     return added;

@@ -16,6 +16,8 @@
 #include "storage/engine/bulk_vectorizer.h"
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
+#include "storage/engine/index_snapshot_keeper.h"
+#include "storage/engine/index_snapshot_options.h"
 #include "storage/engine/local_collection.h"
 #include "storage/engine/snapshot_root.h"
 #include "storage/engine/uri_loader.h"
@@ -48,6 +50,7 @@ struct LocalEngineOptions {
   MetricsRegistry* metrics = nullptr;
   LmdbOptions lmdb;
   WriteQueueOptions write_queue;
+  IndexSnapshotOptions index_snapshots;
   // Opens the record store in a directory; empty: LMDB's.
   std::function<absl::StatusOr<std::unique_ptr<RecordStore>>(
       const std::filesystem::path& directory)>
@@ -58,8 +61,9 @@ struct LocalEngineOptions {
 };
 
 // Operation: DATA/LOCK keeps other processes out; DATA/catalog/ says which
-// collections there are; DATA/collections/<id>/ holds each. A start builds the
-// indexes, and removes directories that no collection owns.
+// collections there are; DATA/collections/<id>/ holds each. A start loads the
+// indexes from their snapshots, and removes directories that no collection
+// owns; the end writes the snapshots that are due.
 // Concurrency: as Engine. Collections share nothing but the executor: each
 // commits by itself.
 // Limits: as LocalCollection, and `limits`. All indexes lie in main memory.
@@ -131,6 +135,10 @@ class LocalEngine final : public Engine {
       const CallContext& context, absl::string_view collection) override;
   absl::Status Reset(const CallContext& context) override;
 
+  // Writes the index snapshot of every collection now. The first error, after
+  // all were tried.
+  absl::Status WriteIndexSnapshots();
+
  private:
   class Import;
   using CollectionMap =
@@ -150,6 +158,8 @@ class LocalEngine final : public Engine {
   using Administration = std::unique_ptr<std::atomic<bool>, EndAdministration>;
 
   explicit LocalEngine(const LocalEngineOptions& options);
+  std::vector<std::shared_ptr<LocalCollection>> OpenCollections() const;
+  void MaintainIndexSnapshots(bool closing);
   absl::Status Load();
   absl::Status RemoveOrphans(const std::vector<Collection>& collections);
   std::filesystem::path DirectoryOf(uint64_t id) const;
@@ -172,6 +182,7 @@ class LocalEngine final : public Engine {
   std::unique_ptr<DirectoryLock> directory_lock_;
   std::unique_ptr<ThreadPool> own_executor_;
   std::unique_ptr<BulkVectorizer> bulk_vectorizer_;
+  std::unique_ptr<IndexSnapshotMetrics> index_snapshot_metrics_;
   CollectionEnvironment environment_;
   const SnapshotRoot snapshots_;
   Histogram* search_seconds_ = nullptr;  // null: nothing is measured
@@ -186,6 +197,7 @@ class LocalEngine final : public Engine {
 
   mutable absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(catalog_mutex_);
   CollectionMap collections_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<IndexSnapshotKeeper> index_snapshot_keeper_;
 };
 
 }  // namespace diptych::storage

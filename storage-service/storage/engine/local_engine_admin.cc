@@ -37,14 +37,7 @@ absl::Status LocalEngine::Flush(const CallContext& context,
     DIPTYCH_ASSIGN_OR_RETURN(auto collection, Find(context, name));
     return collection->Flush();
   }
-  std::vector<std::shared_ptr<LocalCollection>> collections;
-  {
-    absl::MutexLock lock(&mutex_);
-    for (const auto& [unused, collection] : collections_) {
-      if (collection.ok()) collections.push_back(*collection);
-    }
-  }
-  for (const auto& collection : collections) {
+  for (const auto& collection : OpenCollections()) {
     DIPTYCH_RETURN_IF_ERROR(context.Check(options_.clock->Now()));
     DIPTYCH_RETURN_IF_ERROR(collection->Flush());
   }
@@ -124,9 +117,9 @@ absl::StatusOr<LocalEngine::MadeCollection> LocalEngine::CopyFromSnapshot(
     DIPTYCH_RETURN_IF_ERROR(CopyRecords(
         *read, *store, [&] { return context.Check(options_.clock->Now()); }));
   }
-  DIPTYCH_ASSIGN_OR_RETURN(
-      auto opened,
-      LocalCollection::Open(collection, std::move(store), &environment_));
+  DIPTYCH_ASSIGN_OR_RETURN(auto opened,
+                           LocalCollection::Open(collection, std::move(store),
+                                                 directory, &environment_));
   std::move(remove_directory).Cancel();
   return MadeCollection{std::move(collection), std::move(opened)};
 }

@@ -11,6 +11,7 @@
 #include "common/hash/sha256.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/engine/change_log.h"
 #include "storage/engine/object_validation.h"
 
 namespace diptych::storage {
@@ -363,7 +364,22 @@ absl::Status ObjectWriteBatch::Write(WriteTransaction& transaction) {
     DIPTYCH_RETURN_IF_ERROR(WriteSpaceState(
         transaction, static_cast<uint8_t>(space), states_[space]));
   }
+  DIPTYCH_RETURN_IF_ERROR(AppendChange(transaction, Change()));
   return WriteCounters(transaction, counters_);
+}
+
+ChangeRecord ObjectWriteBatch::Change() const {
+  ChangeRecord change;
+  change.first_slot = change.end_slot = counters_.next_slot;
+  for (const Decision& decision : decisions_) {
+    if (decision.outcome == WriteOutcome::kKept) continue;
+    change.first_slot = std::min(change.first_slot, decision.slot);
+    if (decision.old_slot.has_value()) {
+      change.removed.push_back(*decision.old_slot);
+    }
+  }
+  std::sort(change.removed.begin(), change.removed.end());
+  return change;
 }
 
 absl::Status ObjectWriteBatch::Apply(CollectionIndex& index) {
@@ -377,6 +393,11 @@ absl::Status ObjectWriteBatch::Apply(CollectionIndex& index) {
       DIPTYCH_RETURN_IF_ERROR(index.Replace(
           IndexedObjectOf(*decision.old_slot, *decision.old), after));
     } else {
+      // Damaged since it was indexed, perhaps.
+      if (decision.old_slot.has_value()) {
+        DIPTYCH_RETURN_IF_ERROR(
+            index.RemoveSlots(SlotSet({*decision.old_slot})));
+      }
       DIPTYCH_RETURN_IF_ERROR(index.Insert(after));
     }
   }
@@ -420,14 +441,22 @@ absl::Status ObjectDeleteBatch::Write(WriteTransaction& transaction) {
     DIPTYCH_RETURN_IF_ERROR(EraseId(transaction, deletion.id));
     counters.objects -= std::min<uint64_t>(counters.objects, 1);
   }
+  ChangeRecord change;
+  change.first_slot = change.end_slot = counters.next_slot;
+  for (const Deletion& deletion : deletions_) {
+    change.removed.push_back(deletion.slot);
+  }
+  std::sort(change.removed.begin(), change.removed.end());
+  DIPTYCH_RETURN_IF_ERROR(AppendChange(transaction, change));
   return WriteCounters(transaction, counters);
 }
 
 absl::Status ObjectDeleteBatch::Apply(CollectionIndex& index) {
   for (const Deletion& deletion : deletions_) {
-    if (!deletion.record.has_value()) continue;
     DIPTYCH_RETURN_IF_ERROR(
-        index.Remove(IndexedObjectOf(deletion.slot, *deletion.record)));
+        deletion.record.has_value()
+            ? index.Remove(IndexedObjectOf(deletion.slot, *deletion.record))
+            : index.RemoveSlots(SlotSet({deletion.slot})));
   }
   return absl::OkStatus();
 }

@@ -97,6 +97,8 @@ class ObjectWriteBatch {
   absl::Status CheckFingerprint(size_t space);
   absl::Status DecideByItself(ReadTransaction& transaction,
                               const PendingObject& object);
+  // What Write does to the slots.
+  ChangeRecord Change() const;
 
   const CollectionSpec spec_;
   const Limits& limits_;

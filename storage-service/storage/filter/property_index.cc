@@ -9,13 +9,13 @@
 #include <variant>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/filter/pattern.h"
+#include "storage/filter/property_index_tables.h"
 #include "storage/filter/property_table.h"
 #include "storage/filter/value_comparison.h"
 #include "storage/filter/value_postings.h"
@@ -52,18 +52,6 @@ int CostOf(const Filter& filter) {
 }
 
 }  // namespace
-
-class PropertyIndex::Tables {
- public:
-  absl::Mutex mutex;
-  SlotSet all ABSL_GUARDED_BY(mutex);
-  SlotsById slot_of_id ABSL_GUARDED_BY(mutex);
-  // The keys of slot_of_id.
-  absl::flat_hash_map<Slot, const std::string*> id_of_slot
-      ABSL_GUARDED_BY(mutex);
-  absl::flat_hash_map<std::string, PropertyTable> properties
-      ABSL_GUARDED_BY(mutex);
-};
 
 namespace {
 

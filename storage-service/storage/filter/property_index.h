@@ -28,6 +28,8 @@
 #include "absl/strings/string_view.h"
 #include "storage/filter/property_order.h"
 #include "storage/index/slot_set.h"
+#include "storage/section_file/section_reader.h"
+#include "storage/section_file/section_writer.h"
 #include "storage/types/filter.h"
 #include "storage/types/property_value.h"
 
@@ -53,6 +55,18 @@ class PropertyIndex {
   // `properties` are those it was added with. NOT_FOUND: the slot is not there.
   absl::Status Remove(Slot slot, absl::string_view id,
                       const Properties& properties);
+
+  // Whatever is here of these slots goes, although nobody knows any more what
+  // they were added with. Looks at every value.
+  void RemoveSlots(const SlotSet& slots);
+
+  // Writes what is here of the slots below `end` into the current section, in
+  // pieces, so that Add and Remove wait for a piece at most. What is removed
+  // meanwhile may be left out in part: RemoveSlots makes that whole again.
+  void Save(Slot end, SectionWriter& writer) const;
+  // Into an index that is empty. DATA_LOSS: not what Save wrote; then the index
+  // is not to be used.
+  absl::Status Load(SectionReader& reader);
 
   // The slots whose objects match. The filter must have passed ValidateFilter,
   // which bounds its depth. INVALID_ARGUMENT: a regular expression or a NOT

@@ -66,11 +66,22 @@ void PropertyTable::Remove(const PropertyValue& value, Slot slot) {
       value);
 }
 
+void PropertyTable::RemoveAll(const SlotSet& slots) {
+  present -= slots;
+  ordered -= slots;
+  long_texts -= slots;
+  scalars.RemoveAll(slots);
+  elements.RemoveAll(slots);
+  absl::erase_if(points, [&slots](const auto& entry) {
+    return slots.Contains(entry.first);
+  });
+}
+
 size_t PropertyTable::memory_bytes() const {
   return present.memory_bytes() + ordered.memory_bytes() +
          long_texts.memory_bytes() + scalars.memory_bytes() +
          elements.memory_bytes() +
-         points.capacity() * (sizeof(Slot) + sizeof(GeoPoint) + 1);
+         points.size() * (sizeof(Slot) + sizeof(GeoPoint) + 8);
 }
 
 }  // namespace diptych::storage

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "storage/filter/value_postings.h"
 #include "storage/index/slot_set.h"
 #include "storage/types/property_value.h"
@@ -21,11 +21,12 @@ struct PropertyTable {
   ValuePostings scalars;   // the value itself
   ValuePostings elements;  // of lists
   SlotSet long_texts;      // the value itself is a text too long to be held
-  absl::flat_hash_map<Slot, GeoPoint> points;
+  absl::btree_map<Slot, GeoPoint> points;
 
   void Add(const PropertyValue& value, Slot slot);
   // `value` is what it was added with.
   void Remove(const PropertyValue& value, Slot slot);
+  void RemoveAll(const SlotSet& slots);
   size_t memory_bytes() const;
 };
 

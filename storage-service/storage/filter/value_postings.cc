@@ -1,11 +1,12 @@
 #include "storage/filter/value_postings.h"
 
+#include <xxhash.h>
+
 #include <cmath>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "absl/hash/hash.h"
 #include "storage/filter/value_comparison.h"
 
 namespace diptych::storage {
@@ -15,7 +16,7 @@ namespace {
 constexpr size_t kEntryBytes = 48;
 
 uint64_t HashOf(const std::string& text) {
-  return absl::Hash<std::string>()(text);
+  return XXH3_64bits(text.data(), text.size());
 }
 
 // Adds up the lists of many values. One by one, every union would copy what was

@@ -11,13 +11,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "storage/index/slot_set.h"
+#include "storage/section_file/section_reader.h"
 #include "storage/types/filter.h"
 #include "storage/types/property_value.h"
 
@@ -41,6 +42,11 @@ class PostingList {
     }
   }
   size_t memory_bytes() const;
+
+  void RemoveAll(const SlotSet& slots);
+  // Of the slots below `end`; nothing where there is none (false).
+  bool Save(Slot end, std::string& bytes) const;
+  bool Load(SectionReader& reader);
 
  private:
   size_t count_ = 0;
@@ -85,10 +91,27 @@ class ValuePostings {
   using NumberTable = absl::btree_map<NumberKey, PostingList>;
   using TextTable = absl::btree_map<std::string, PostingList, std::less<>>;
   using TimestampTable = absl::btree_map<Timestamp, PostingList>;
+  using LongTextTable = absl::btree_map<uint64_t, PostingList>;
   const PostingList& slots_of(bool value) const { return bools_[value]; }
   const NumberTable& numbers() const { return numbers_; }
   const TextTable& texts() const { return texts_; }
   const TimestampTable& timestamps() const { return timestamps_; }
+
+  // Where a property is saved, one piece after the other, this says where the
+  // next begins.
+  struct SavePosition {
+    int table = 0;
+    std::optional<NumberKey> number;
+    std::optional<std::string> text;
+    std::optional<Timestamp> timestamp;
+    std::optional<uint64_t> hash;
+  };
+  // Appends the next entries; false: there are no more.
+  bool SavePiece(Slot end, SavePosition& position, std::string& bytes) const;
+  // One piece; false: the reader says why. `more`: whether another follows.
+  bool LoadPiece(SectionReader& reader, bool& more);
+
+  void RemoveAll(const SlotSet& slots);
 
   size_t memory_bytes() const;
 
@@ -96,7 +119,7 @@ class ValuePostings {
   NumberTable numbers_;
   TextTable texts_;
   TimestampTable timestamps_;
-  absl::flat_hash_map<uint64_t, PostingList> long_texts_;
+  LongTextTable long_texts_;  // by XXH3-64
   PostingList bools_[2];
 };
 

@@ -84,6 +84,13 @@ absl::StatusOr<std::unique_ptr<HnswGraph>> HnswGraph::Build(
   return graph;
 }
 
+std::unique_ptr<HnswGraph> HnswGraph::Restore(
+    std::shared_ptr<const VectorRows> rows, const DistanceFunction& distance,
+    HnswLinks links) {
+  return absl::WrapUnique(
+      new HnswGraph(std::move(rows), distance, std::move(links)));
+}
+
 HnswGraph::Walk HnswGraph::Search(const void* query, size_t ef,
                                   const SlotSet* allowed, size_t visits_max,
                                   size_t wanted) const {

@@ -34,6 +34,10 @@ class HnswGraph {
       std::shared_ptr<const VectorRows> rows, const DistanceFunction& distance,
       const HnswSettings& settings, uint64_t seed,
       const std::atomic<bool>& cancelled);
+  // Of links that Build made over the same rows.
+  static std::unique_ptr<HnswGraph> Restore(
+      std::shared_ptr<const VectorRows> rows, const DistanceFunction& distance,
+      HnswLinks links);
   ~HnswGraph();
 
   struct Walk {
@@ -49,6 +53,7 @@ class HnswGraph {
               size_t visits_max,
               size_t wanted = std::numeric_limits<size_t>::max()) const;
 
+  const HnswLinks& links() const { return links_; }
   size_t memory_bytes() const { return links_.memory_bytes(); }
 
  private:

@@ -15,6 +15,7 @@
 #include "common/status/status_macros.h"
 #include "storage/index/segment.h"
 #include "storage/index/segment_maintenance.h"
+#include "storage/index/segment_snapshot.h"
 
 namespace diptych::storage {
 
@@ -62,6 +63,12 @@ class SegmentedIndex::State : public std::enable_shared_from_this<State> {
   absl::Status Compact();
   std::vector<SegmentStatistics> segments() const;
 
+  // segment_snapshot.h
+  const SegmentedIndexOptions& all_options() const { return options_; }
+  const DistanceFunction& distance() const { return distance_; }
+  std::shared_ptr<const Segments> CurrentSegments() const { return view(); }
+  absl::Status Adopt(LoadedSegments loaded);
+
  private:
   using View = std::shared_ptr<const Segments>;
   using NextJob = MaintenanceJob (*)(const Segments&,
@@ -77,6 +84,8 @@ class SegmentedIndex::State : public std::enable_shared_from_this<State> {
     return view_;
   }
   void SetView(Segments segments) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void AddRow(Slot slot, const std::byte* row)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // Ends the growing segment, if there is one.
   void Seal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void ScheduleMaintenance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
@@ -123,8 +132,14 @@ absl::Status SegmentedIndex::State::Add(Slot slot,
   distance_.encoding().Encode(prepared.data(), row.data());
   absl::MutexLock lock(&write_mutex_);
   if (live_slots_.Contains(slot)) return SlotExists(slot);
+  AddRow(slot, row.data());
+  return absl::OkStatus();
+}
+
+void SegmentedIndex::State::AddRow(Slot slot, const std::byte* row) {
   if (growing_ == nullptr) {
-    growing_ = std::make_shared<VectorRows>(row.size(), options_.flat_rows);
+    growing_ = std::make_shared<VectorRows>(distance_.encoding().row_bytes(),
+                                            options_.flat_rows);
     Segments segments = *view();
     segments.push_back({growing_, nullptr, nullptr});
     SetView(std::move(segments));
@@ -133,12 +148,34 @@ absl::Status SegmentedIndex::State::Add(Slot slot,
   live_slots_.Add(slot);
   {
     absl::MutexLock view_lock(&view_mutex_);
-    growing_->Append(slot, row.data());
+    growing_->Append(slot, row);
   }
   if (growing_->count() == growing_->capacity()) {
     Seal();
     ScheduleMaintenance();
   }
+}
+
+absl::Status SegmentedIndex::State::Adopt(LoadedSegments loaded) {
+  absl::MutexLock lock(&write_mutex_);
+  for (const Segment& segment : loaded.built) {
+    std::vector<Slot> slots;
+    for (size_t row = 0; row < segment.rows->count(); ++row) {
+      if (!segment.rows->IsDead(row)) slots.push_back(segment.rows->slot(row));
+    }
+    live_slots_.AddAll(slots);
+  }
+  SetView(std::move(loaded.built));
+  for (const VectorRows* fresh : loaded.FreshRows()) {
+    for (size_t row = 0; row < fresh->count(); ++row) {
+      if (fresh->IsDead(row)) continue;
+      if (live_slots_.Contains(fresh->slot(row))) {
+        return absl::DataLossError("two rows of an index are of one slot");
+      }
+      AddRow(fresh->slot(row), fresh->row(row));
+    }
+  }
+  ScheduleMaintenance();
   return absl::OkStatus();
 }
 
@@ -413,6 +450,23 @@ absl::Status SegmentedIndex::Compact() { return state_->Compact(); }
 std::vector<SegmentedIndex::SegmentStatistics> SegmentedIndex::segments()
     const {
   return state_->segments();
+}
+
+void SegmentedIndex::Save(const SlotSet& live, SectionWriter& writer) const {
+  SaveSegments(state_->all_options().index, state_->distance().encoding(),
+               *state_->CurrentSegments(), live, writer);
+}
+
+absl::StatusOr<std::unique_ptr<SegmentedIndex>> SegmentedIndex::Load(
+    const SegmentedIndexOptions& options, Executor* executor,
+    const SlotSet& live, VectorSource& source, SectionReader& reader) {
+  DIPTYCH_ASSIGN_OR_RETURN(auto index, Create(options, executor));
+  DIPTYCH_ASSIGN_OR_RETURN(
+      LoadedSegments loaded,
+      LoadSegments(options.index, index->state_->distance(), live, source,
+                   reader));
+  DIPTYCH_RETURN_IF_ERROR(index->state_->Adopt(std::move(loaded)));
+  return index;
 }
 
 }  // namespace diptych::storage

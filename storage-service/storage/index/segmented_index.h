@@ -34,6 +34,9 @@
 
 #include "common/concurrency/executor.h"
 #include "storage/index/vector_index.h"
+#include "storage/index/vector_source.h"
+#include "storage/section_file/section_reader.h"
+#include "storage/section_file/section_writer.h"
 
 namespace diptych::storage {
 
@@ -96,6 +99,21 @@ class SegmentedIndex final : public VectorIndex {
   };
   // Oldest first.
   std::vector<SegmentStatistics> segments() const;
+
+  // Writes what is here of the slots `live` into the current section, without
+  // keeping writes or searches waiting. Slots must be added once at most. What
+  // is added or removed meanwhile may be left out or not: whoever loads it says
+  // so again.
+  void Save(const SlotSet& live, SectionWriter& writer) const;
+
+  // The index that Save wrote, with `live` as it was given there. A slot whose
+  // vector `source` lacks was removed since, and may be here or not: call
+  // Remove for those it Contains. Errors as Create; FAILED_PRECONDITION: it was
+  // saved with other options; DATA_LOSS: not what Save wrote; those of
+  // `source`.
+  static absl::StatusOr<std::unique_ptr<SegmentedIndex>> Load(
+      const SegmentedIndexOptions& options, Executor* executor,
+      const SlotSet& live, VectorSource& source, SectionReader& reader);
 
  private:
   class State;

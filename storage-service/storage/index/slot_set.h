@@ -12,11 +12,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
+#include <optional>
 #include <roaring/roaring.hh>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace diptych::storage {
@@ -103,7 +107,33 @@ class SlotSet {
     return slots;
   }
 
+  // Without the slots from `end` on.
+  SlotSet Before(Slot end) const {
+    if (empty() || bitmap_.maximum() < end) return *this;
+    SlotSet before = Range(0, end);
+    before &= *this;
+    return before;
+  }
+
   size_t memory_bytes() const { return bitmap_.getSizeInBytes(false); }
+
+  // In Roaring's portable form
+  // (https://github.com/RoaringBitmap/RoaringFormatSpec).
+  std::string Serialize() const {
+    std::string bytes(bitmap_.getSizeInBytes(true), '\0');
+    bitmap_.write(bytes.data(), true);
+    return bytes;
+  }
+  // nullopt: the bytes are not of that form.
+  static std::optional<SlotSet> Parse(absl::string_view bytes) {
+    SlotSet set;
+    try {
+      set.bitmap_ = Roaring::readSafe(bytes.data(), bytes.size());
+    } catch (const std::exception&) {
+      return std::nullopt;
+    }
+    return set;
+  }
 
   friend bool operator==(const SlotSet& a, const SlotSet& b) {
     return a.bitmap_ == b.bitmap_;

@@ -58,5 +58,24 @@ TEST(SlotSetTest, TheUnionOfManyHoldsWhatOneOfThemHolds) {
             (std::vector<Slot>{1, 2, 5, 6, 7, 8, 70'000}));
 }
 
+TEST(SlotSetTest, IsReadBackAsItWasWritten) {
+  SlotSet dense = SlotSet::Range(10, 200'000);
+  for (const SlotSet& set :
+       {SlotSet(), SlotSet({7}), SlotSet({1, 70'000, 4'000'000'000u}), dense}) {
+    const std::string bytes = set.Serialize();
+    EXPECT_EQ(SlotSet::Parse(bytes), set);
+    EXPECT_FALSE(SlotSet::Parse(bytes.substr(0, bytes.size() / 2)).has_value());
+  }
+  EXPECT_FALSE(SlotSet::Parse("not a bitmap at all").has_value());
+}
+
+TEST(SlotSetTest, BeforeLeavesOutWhatComesLater) {
+  const SlotSet set({1, 5, 9});
+  EXPECT_EQ(set.Before(5), SlotSet({1}));
+  EXPECT_EQ(set.Before(10), set);
+  EXPECT_EQ(set.Before(0), SlotSet());
+  EXPECT_EQ(SlotSet().Before(3), SlotSet());
+}
+
 }  // namespace
 }  // namespace diptych::storage

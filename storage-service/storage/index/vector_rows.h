@@ -6,8 +6,9 @@
 // copies nor invalidates what readers hold; the system gives memory as rows are
 // written, all but the first 2 MiB on huge pages (huge_pages.h). A graph refers
 // to the rows where they lie.
-// Concurrency: one writer at a time (Append); MarkDead and const methods from
-// any thread. A reader may look at rows below a count() that it has seen.
+// Concurrency: one writer at a time (Append, AppendEmpty); MarkDead and const
+// methods from any thread. A reader may look at rows below a count() that it
+// has seen.
 // Limits: the capacity is fixed at construction.
 #pragma once
 
@@ -28,6 +29,9 @@ class VectorRows {
 
   // Copies row_bytes() bytes. There must be room.
   void Append(Slot slot, const void* row);
+  // As Append, for a row of zeros that the caller fills before any reader can
+  // know of it.
+  std::byte* AppendEmpty(Slot slot);
   // True if the row was live.
   bool MarkDead(size_t row);
 
@@ -72,6 +76,8 @@ class VectorRows {
 
   // Of a chunk; the last one ends with the capacity.
   size_t ChunkBytes(size_t chunk) const;
+  std::byte* PlaceOfNext();
+  void CountNext(Slot slot);
 
   const size_t row_bytes_;
   const size_t capacity_;

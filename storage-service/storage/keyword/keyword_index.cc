@@ -2,10 +2,8 @@
 
 #include <variant>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
-#include "storage/keyword/keyword_property.h"
+#include "storage/keyword/keyword_index_tables.h"
 #include "storage/keyword/keyword_scorer.h"
 
 namespace diptych::storage {
@@ -24,13 +22,6 @@ KeywordDocument KeywordDocumentOf(const Properties& properties) {
   }
   return document;
 }
-
-class KeywordIndex::Tables {
- public:
-  absl::Mutex mutex;
-  absl::flat_hash_map<std::string, KeywordProperty> properties
-      ABSL_GUARDED_BY(mutex);
-};
 
 KeywordIndex::KeywordIndex() : tables_(std::make_unique<Tables>()) {}
 KeywordIndex::~KeywordIndex() = default;

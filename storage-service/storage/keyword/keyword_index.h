@@ -31,8 +31,11 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/status/status.h"
 #include "storage/index/slot_set.h"
 #include "storage/keyword/text_terms.h"
+#include "storage/section_file/section_reader.h"
+#include "storage/section_file/section_writer.h"
 #include "storage/types/property_value.h"
 
 namespace diptych::storage {
@@ -74,6 +77,12 @@ class KeywordIndex {
   void Add(Slot slot, const KeywordDocument& document);
   // `document` is what it was added with.
   void Remove(Slot slot, const KeywordDocument& document);
+
+  // As PropertyIndex's. FAILED_PRECONDITION: texts are cut into words in
+  // another way than they were.
+  void RemoveSlots(const SlotSet& slots);
+  void Save(Slot end, SectionWriter& writer) const;
+  absl::Status Load(SectionReader& reader);
 
   // The k best slots of `allowed` (null: of all), best first, equal scores by
   // id. Slots with none of the terms are no matches.

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -14,6 +15,7 @@
 #include "storage/keyword/slot_lengths.h"
 #include "storage/keyword/term_postings.h"
 #include "storage/keyword/text_terms.h"
+#include "storage/section_file/section_reader.h"
 
 namespace diptych::storage {
 
@@ -34,6 +36,14 @@ class KeywordProperty {
            static_cast<double>(slots_.Count());
   }
   size_t memory_bytes() const;
+
+  void RemoveAll(const SlotSet& slots);
+  // As they stand.
+  std::vector<std::string> Terms() const;
+  // Into a property that lacks them. Slots and terms come one after the other,
+  // slots in ascending order.
+  void LoadLength(Slot slot, uint32_t length);
+  bool LoadTerm(std::string term, SectionReader& reader);
 
  private:
   absl::flat_hash_map<std::string, TermPostings> postings_;

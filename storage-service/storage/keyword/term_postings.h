@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "storage/index/slot_set.h"
+#include "storage/section_file/section_reader.h"
 
 namespace diptych::storage {
 
@@ -35,6 +36,12 @@ class TermPostings {
   // Beside this value itself.
   size_t memory_bytes() const;
 
+  void RemoveAll(const SlotSet& slots);
+  // Appends those below `end`; false: there is none, and nothing is appended.
+  bool Save(Slot end, std::string& bytes) const;
+  // Into postings that are empty. Every posting is checked.
+  bool Load(SectionReader& reader);
+
  private:
   struct Posting {
     Slot slot = 0;
@@ -50,6 +57,8 @@ class TermPostings {
 
   static void Append(const Posting& posting, Block& block);
   static void Unpack(const Block& block, Unpacked& postings);
+  // As Unpack, of bytes that may be anything; false: they are no such block.
+  static bool UnpackChecked(const Block& block, Unpacked& postings);
   static Block Pack(const Posting* begin, const Posting* end);
   // The first block whose last slot is not before `slot`.
   size_t FindBlock(size_t from, Slot slot) const;

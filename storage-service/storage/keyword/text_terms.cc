@@ -9,6 +9,7 @@
 #include <unicode/uscript.h>
 #include <unicode/utext.h>
 #include <unicode/utf8.h>
+#include <unicode/uversion.h>
 
 #include <algorithm>
 #include <memory>
@@ -19,6 +20,9 @@
 
 namespace diptych::storage {
 namespace {
+
+// To be raised when a text comes to have other terms than before.
+constexpr int kRulesVersion = 1;
 
 // Below it lies no script that is written without blanks.
 constexpr UChar32 kFirstUnspaced = 0x0E00;
@@ -211,6 +215,14 @@ void AddTextTerms(absl::string_view text, TermCounts& counts) {
 
 void AddQueryTerms(absl::string_view text, TermCounts& counts) {
   TermReader(/*query=*/true, counts).Read(text);
+}
+
+std::string TextTermsVersion() {
+  UVersionInfo icu, unicode;
+  u_getVersion(icu);
+  u_getUnicodeVersion(unicode);
+  return absl::StrCat("rules ", kRulesVersion, ", ICU ", icu[0], ".", icu[1],
+                      ", Unicode ", unicode[0], ".", unicode[1]);
 }
 
 absl::Status CheckTextTermData() {

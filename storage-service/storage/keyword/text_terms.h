@@ -43,6 +43,10 @@ void AddTextTerms(absl::string_view text, TermCounts& counts);
 // Adds the terms that a query asks for.
 void AddQueryTerms(absl::string_view text, TermCounts& counts);
 
+// Of the rules and of the data by which texts are cut: what was cut by another
+// version may have other terms.
+std::string TextTermsVersion();
+
 // INTERNAL: the ICU library lacks the data that terms are made with. To be
 // asked once, at start.
 absl::Status CheckTextTermData();

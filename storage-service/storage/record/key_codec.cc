@@ -49,6 +49,19 @@ std::string VectorKey(uint32_t slot, uint8_t space, uint16_t piece) {
   return key;
 }
 
+std::string ChangeKey(uint64_t sequence) {
+  std::string key;
+  AppendBigEndian(key, sequence);
+  return key;
+}
+
+bool ParseChangeKey(absl::string_view key, uint64_t& sequence) {
+  if (key.size() != sizeof(sequence)) return false;
+  sequence = 0;
+  for (char byte : key) sequence = sequence << 8 | static_cast<uint8_t>(byte);
+  return true;
+}
+
 std::string CollectionDirectoryName(uint64_t id) {
   return absl::StrCat(absl::Hex(id, absl::kZeroPad16));
 }

@@ -15,6 +15,9 @@ namespace diptych::storage {
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kCountersKey[] = "counters";
 inline constexpr char kNextCollectionIdKey[] = "next_collection_id";
+// How many changes there have been.
+inline constexpr char kSequenceKey[] = "sequence";
+inline constexpr char kIndexSnapshotKey[] = "index_snapshot";
 // "space" and the space's number: its dimension and model fingerprint.
 std::string SpaceKey(uint8_t space);
 
@@ -28,6 +31,11 @@ bool ParseSlotKey(absl::string_view key, uint32_t& slot);
 
 // Table kVectors: uint32 slot, uint8 space, uint16 number of the piece.
 std::string VectorKey(uint32_t slot, uint8_t space, uint16_t piece);
+
+// Table kChanges: uint64 sequence number.
+std::string ChangeKey(uint64_t sequence);
+// False: `key` is not of this form.
+bool ParseChangeKey(absl::string_view key, uint64_t& sequence);
 
 // The directory of a collection: 16 lower-case hexadecimal digits of its id.
 std::string CollectionDirectoryName(uint64_t id);

@@ -24,8 +24,8 @@ namespace diptych::storage {
 namespace {
 
 constexpr std::array<const char*, kTableCount> kTableNames = {
-    "meta",    "collections", "objects",         "ids",
-    "vectors", "images",      "image_references"};
+    "meta",    "collections", "objects",          "ids",
+    "vectors", "images",      "image_references", "changes"};
 
 // Where a compaction writes, within the store's directory.
 constexpr char kCompactionDirectory[] = "compaction";

@@ -37,6 +37,8 @@ absl::string_view TableName(Table table) {
       return "images";
     case Table::kImageReferences:
       return "image_references";
+    case Table::kChanges:
+      return "changes";
   }
   return "unknown";
 }
@@ -372,6 +374,52 @@ absl::StatusOr<ImageReferenceRecord> DecodeImageReference(
       [](ByteReader& reader, ImageReferenceRecord& reference) {
         return reader.Integer(reference.references) &&
                reader.Integer(reference.size_bytes);
+      });
+}
+
+std::string EncodeChange(absl::string_view key, const ChangeRecord& change) {
+  ByteWriter writer;
+  writer.Integer(change.first_slot);
+  writer.Integer(change.end_slot);
+  writer.Integer(static_cast<uint32_t>(change.removed.size()));
+  for (const uint32_t slot : change.removed) writer.Integer(slot);
+  return SealRecord(RecordKind::kChange, key, writer.bytes());
+}
+
+absl::StatusOr<ChangeRecord> DecodeChange(absl::string_view key,
+                                          absl::string_view record) {
+  return Decode<ChangeRecord>(RecordKind::kChange, Table::kChanges, key, record,
+                              [](ByteReader& reader, ChangeRecord& change) {
+                                uint32_t count;
+                                if (!reader.Integer(change.first_slot) ||
+                                    !reader.Integer(change.end_slot) ||
+                                    !reader.Integer(count) ||
+                                    count > reader.size() / sizeof(uint32_t)) {
+                                  return false;
+                                }
+                                change.removed.resize(count);
+                                for (uint32_t& slot : change.removed)
+                                  reader.Integer(slot);
+                                return true;
+                              });
+}
+
+std::string EncodeIndexSnapshot(absl::string_view key,
+                                const IndexSnapshotRecord& snapshot) {
+  ByteWriter writer;
+  writer.Integer(snapshot.sequence);
+  writer.Integer(snapshot.id[0]);
+  writer.Integer(snapshot.id[1]);
+  return SealRecord(RecordKind::kIndexSnapshot, key, writer.bytes());
+}
+
+absl::StatusOr<IndexSnapshotRecord> DecodeIndexSnapshot(
+    absl::string_view key, absl::string_view record) {
+  return Decode<IndexSnapshotRecord>(
+      RecordKind::kIndexSnapshot, Table::kMeta, key, record,
+      [](ByteReader& reader, IndexSnapshotRecord& snapshot) {
+        return reader.Integer(snapshot.sequence) &&
+               reader.Integer(snapshot.id[0]) && reader.Integer(snapshot.id[1]);
       });
 }
 

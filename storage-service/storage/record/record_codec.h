@@ -9,6 +9,7 @@
 // not written by encoding under the same key; it never reads beyond the bytes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,7 +25,7 @@ namespace diptych::storage {
 
 // Of the catalog and of each collection. Older versions are read as long as
 // they can be; newer ones are refused.
-inline constexpr uint32_t kStorageFormatVersion = 2;
+inline constexpr uint32_t kStorageFormatVersion = 3;
 
 enum class RecordKind : uint8_t {
   kFormat = 1,
@@ -37,6 +38,8 @@ enum class RecordKind : uint8_t {
   kImage = 8,
   kImageReference = 9,
   kNumber = 10,
+  kChange = 11,
+  kIndexSnapshot = 12,
 };
 
 std::string SealRecord(RecordKind kind, absl::string_view key,
@@ -131,6 +134,33 @@ struct ImageReferenceRecord {
 std::string EncodeImageReference(absl::string_view key,
                                  const ImageReferenceRecord& reference);
 absl::StatusOr<ImageReferenceRecord> DecodeImageReference(
+    absl::string_view key, absl::string_view record);
+
+// What one request did to the slots of a collection.
+struct ChangeRecord {
+  // [first, end) were given out; none where they are equal.
+  uint32_t first_slot = 0;
+  uint32_t end_slot = 0;
+  // Emptied, ascending.
+  std::vector<uint32_t> removed;
+  friend bool operator==(const ChangeRecord&, const ChangeRecord&) = default;
+};
+std::string EncodeChange(absl::string_view key, const ChangeRecord& change);
+absl::StatusOr<ChangeRecord> DecodeChange(absl::string_view key,
+                                          absl::string_view record);
+
+// The index snapshot that belongs to a collection's records.
+struct IndexSnapshotRecord {
+  // Of the last change that it covers.
+  uint64_t sequence = 0;
+  // Of its file.
+  std::array<uint64_t, 2> id = {};
+  friend bool operator==(const IndexSnapshotRecord&,
+                         const IndexSnapshotRecord&) = default;
+};
+std::string EncodeIndexSnapshot(absl::string_view key,
+                                const IndexSnapshotRecord& snapshot);
+absl::StatusOr<IndexSnapshotRecord> DecodeIndexSnapshot(
     absl::string_view key, absl::string_view record);
 
 }  // namespace diptych::storage

@@ -22,8 +22,9 @@ enum class Table : uint8_t {
   kVectors = 4,
   kImages = 5,
   kImageReferences = 6,
+  kChanges = 7,
 };
-inline constexpr int kTableCount = 7;
+inline constexpr int kTableCount = 8;
 
 // Walks a table in bytewise order of its keys. Belongs to a transaction and
 // must not outlive it; a write through the transaction invalidates it.

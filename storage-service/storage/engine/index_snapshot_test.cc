@@ -1,0 +1,199 @@
+// Index snapshots: what is loaded answers as what was written, whatever
+// happened in between.
+#include <atomic>
+#include <thread>
+
+#include "storage/engine/index_snapshot_fixture.h"
+#include "storage/engine/object_table.h"
+
+namespace diptych::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class IndexSnapshotPrecisionTest
+    : public IndexSnapshotTest,
+      public ::testing::WithParamInterface<VectorPrecision> {};
+
+TEST_P(IndexSnapshotPrecisionTest, ALoadedIndexAnswersAsTheOneThatWasWritten) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(GetParam()), IsOk());
+  ASSERT_THAT(Write(0, 400), IsOk());
+  // A graph with dead rows, and fresh rows.
+  ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
+  ASSERT_THAT(Write(300, 350), IsOk());
+  ASSERT_THAT(Delete({"id3", "id4", "id310"}), IsOk());
+  const std::string near = Answers(false), exact = Answers();
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(false), near);
+  EXPECT_EQ(Answers(), exact);
+  // It takes changes like any other.
+  ASSERT_THAT(Delete({"id5", "id320"}), IsOk());
+  ASSERT_THAT(Write(10, 30), IsOk());
+  ASSERT_THAT(Write(400, 420), IsOk());
+  const std::string changed = Answers();
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), changed);
+  EXPECT_EQ(SnapshotFiles().size(), 1u);
+}
+
+TEST_P(IndexSnapshotPrecisionTest, ChangesBehindASnapshotAreReplayed) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(GetParam()), IsOk());
+  ASSERT_THAT(Write(0, 200), IsOk());
+  ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
+  ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  ASSERT_THAT(Write(190, 230), IsOk());
+  std::vector<std::string> ids;
+  for (int i = 50; i < 90; ++i) ids.push_back(absl::StrCat("id", i));
+  ASSERT_THAT(Delete(ids), IsOk());
+  ASSERT_THAT(Write(60, 70), IsOk());
+  const std::string answers = Answers();
+  ASSERT_THAT(OpenAfterCrash(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(
+      metrics_->AddCounter({"diptych_storage_index_replayed_objects_total", ""})
+          .Value(),
+      50);
+  EXPECT_EQ(Answers(), answers);
+  // Once more, without a change in between.
+  ASSERT_THAT(OpenAfterCrash(), IsOk());
+  EXPECT_EQ(Answers(), answers);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, IndexSnapshotPrecisionTest,
+                         ::testing::Values(VectorPrecision::kFloat32,
+                                           VectorPrecision::kBfloat16,
+                                           VectorPrecision::kInt8));
+
+TEST_F(IndexSnapshotTest, WritesGoOnBesideSnapshots) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 300), IsOk());
+  std::atomic<bool> done{false};
+  std::thread snapshots([&] {
+    while (!done) EXPECT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  });
+  std::thread searches([&] {
+    while (!done) {
+      EXPECT_THAT(engine_->CountObjects(
+                      {}, {kCollection,
+                           ParseFilterExpression("n < 9", Limits()).value()}),
+                  IsOk());
+    }
+  });
+  for (int i = 0; i < 60; ++i) {
+    const int first = static_cast<int>(Below(300));
+    EXPECT_THAT(Write(first, first + 5), IsOk());
+    EXPECT_THAT(Delete({absl::StrCat("id", Below(300))}), IsOk());
+  }
+  done = true;
+  snapshots.join();
+  searches.join();
+  const std::string answers = Answers();
+  ASSERT_THAT(OpenAfterCrash(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), answers);
+}
+
+TEST_F(IndexSnapshotTest, OlderFormatsAreTakenOver) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 50), IsOk());
+  const std::string answers = Answers();
+  engine_.reset();
+  // As format 2 has it: no changes, no numbers, no snapshots.
+  fs::remove_all(CollectionDirectory() / "index");
+  Edit([](WriteTransaction& transaction) -> absl::Status {
+    for (const char* key : {kSequenceKey, kIndexSnapshotKey}) {
+      auto deleted = transaction.Delete(Table::kMeta, key);
+      if (!deleted.ok()) return deleted.status();
+    }
+    auto trimmed = TrimChanges(transaction, 1'000'000, 1'000'000);
+    if (!trimmed.ok()) return trimmed.status();
+    return transaction.Put(Table::kMeta, kFormatKey,
+                           EncodeFormat(kFormatKey, 2));
+  });
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("records"), 1);
+  EXPECT_EQ(Answers(), answers);
+  ASSERT_THAT(Delete({"id9"}), IsOk());
+  const std::string changed = Answers();
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), changed);
+}
+
+TEST_F(IndexSnapshotTest, DamagedRecordsStayLeftOutUntilTheyAreReplaced) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kFloat32), IsOk());
+  ASSERT_THAT(Write(0, 20), IsOk());
+  engine_.reset();
+  fs::remove_all(CollectionDirectory() / "index");
+  Edit([](WriteTransaction& transaction) {
+    return transaction.Put(Table::kObjects, SlotKey(4), "broken");
+  });
+  const auto count = [&] {
+    // By the index; without a filter it is the records that count.
+    return engine_
+        ->CountObjects({}, {kCollection,
+                            ParseFilterExpression("n >= 0", Limits()).value()})
+        .value_or(0);
+  };
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("records"), 1);
+  EXPECT_EQ(count(), 19u);
+  ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(count(), 19u);
+  ASSERT_THAT(Write(4, 5), IsOk());
+  EXPECT_EQ(count(), 20u);
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(count(), 20u);
+}
+
+TEST_F(IndexSnapshotTest, ARecordDamagedBehindASnapshotCanBeReplaced) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 20), IsOk());
+  engine_.reset();
+  Edit([](WriteTransaction& transaction) {
+    return transaction.Put(Table::kObjects, SlotKey(4), "broken");
+  });
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_THAT(Write(4, 5), IsOk());
+  EXPECT_THAT(Answers(), HasSubstr("id4="));
+}
+
+TEST_F(IndexSnapshotTest, BackupsCompactionAndResetKeepWorking) {
+  options_.snapshot_directory = directory_.path() / "backups";
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 60), IsOk());
+  ASSERT_THAT(Delete({"id1", "id2"}), IsOk());
+  ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  const std::string answers = Answers();
+  ASSERT_THAT(engine_->CreateSnapshot({}, "one"), IsOk());
+  ASSERT_THAT(engine_->CompactCollection({}, kCollection), IsOk());
+  ASSERT_THAT(OpenAfterCrash(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), answers);
+  ASSERT_THAT(Write(100, 110), IsOk());
+  ASSERT_THAT(engine_->RestoreSnapshot({}, "one"), IsOk());
+  EXPECT_EQ(Answers(), answers);
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), answers);
+  ASSERT_THAT(engine_->Reset({}), IsOk());
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot") + Loads("records"), 0);
+}
+
+}  // namespace
+}  // namespace diptych::storage
