@@ -208,8 +208,6 @@ nlohmann::ordered_json Grow(const Settings& settings,
     const double imported = SecondsNow();
     contender->AwaitIndexed();
     const double indexed = SecondsNow();
-    ContenderFigures figures;
-    NoteMemory(data, *contender, figures);
     const double disk =
         PerObject(static_cast<double>(contender->disk_bytes()), data);
     const size_t ef = ChooseBreadth(data, *contender, kRecallTarget);
@@ -219,6 +217,8 @@ nlohmann::ordered_json Grow(const Settings& settings,
           MeasureQueries(data, *contender, {.seconds = settings.seconds}));
     }
     const QueryFigures queries = rounds.Median();
+    ContenderFigures figures;
+    NoteMemory(data, *contender, figures);
     const double restart = MeasureRestart(*contender);
     std::printf("%9zu %6zu %10.0f %10.1f %8.2f %8.2f %8.4f %9.0f %9.0f %9.2f\n",
                 rows, ef, static_cast<double>(rows) / (imported - start),

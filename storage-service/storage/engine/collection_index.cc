@@ -151,9 +151,14 @@ CollectionIndex::SpaceStatistics CollectionIndex::Statistics(
   statistics.vectors = index->size();
   statistics.memory_bytes = index->memory_bytes();
   const auto segments = index->segments();
-  // The newest segment takes fresh vectors and is scanned by design.
-  for (size_t i = 0; i + 1 < segments.size(); ++i) {
-    if (!segments[i].has_graph) statistics.building = true;
+  // The newest segment takes fresh vectors and is scanned by design, until it
+  // is full.
+  const size_t full = SegmentedIndexOptions().flat_rows;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    if (segments[i].has_graph) continue;
+    if (i + 1 < segments.size() || segments[i].rows >= full) {
+      statistics.building = true;
+    }
   }
   return statistics;
 }

@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
+#include "common/testing/manual_executor.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "storage/engine/fake_vectorizer.h"
 #include "storage/engine/object_table.h"
+#include "storage/index/segmented_index.h"
 #include "storage/record/key_codec.h"
 #include "storage/record/memory_record_store.h"
 
@@ -372,6 +374,47 @@ TEST_F(LocalEngineTest, SearchesDuringWritesAreNeverShort) {
   }
   stop = true;
   for (auto& writer : writers) writer.join();
+}
+
+TEST_F(LocalEngineTest, AFullSegmentIsBuildingUntilItHasItsGraph) {
+  ManualExecutor executor;
+  options_.executor = &executor;
+  Open();
+  CollectionSpec spec = OwnVectors("points");
+  spec.vector_spaces[0].hnsw.max_neighbors = 4;
+  spec.vector_spaces[0].hnsw.ef_construction = 8;
+  ASSERT_THAT(engine_->CreateCollection({}, {spec, false}), IsOk());
+  const auto building = [this] {
+    return engine_->GetCollectionStats({}, "points")->vector_spaces[0].building;
+  };
+  const size_t full = SegmentedIndexOptions().flat_rows;
+  std::vector<ObjectWrite> objects;
+  for (size_t i = 0; i < full; ++i) {
+    ObjectWrite& object = objects.emplace_back();
+    object.id = absl::StrCat(i);
+    object.vectors["default"] = {static_cast<float>(i), 1};
+    if (objects.size() < full / 4) continue;
+    EXPECT_FALSE(building());
+    ASSERT_THAT(Write("points", std::move(objects)), IsOk());
+    objects.clear();
+  }
+  EXPECT_TRUE(building());
+  executor.RunAll();
+  EXPECT_FALSE(building());
+  engine_.reset();
+}
+
+TEST_F(LocalEngineTest, TheTimeOfASearchIsMeasured) {
+  MetricsRegistry metrics;
+  options_.metrics = &metrics;
+  Open();
+  ASSERT_THAT(Create("points"), IsOk());
+  ASSERT_THAT(Write("points", {Point("a", 1)}), IsOk());
+  Nearest("points", 0, 1);
+  Nearest("points", 0, 1);
+  EXPECT_THAT(metrics.TextExposition(),
+              HasSubstr("diptych_search_seconds_count 2\n"));
+  engine_.reset();
 }
 
 }  // namespace
