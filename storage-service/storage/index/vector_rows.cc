@@ -28,7 +28,7 @@ size_t VectorRows::ChunkBytes(size_t chunk) const {
   return std::min(kRowsPerChunk, capacity_ - (chunk << kChunkShift)) * stride_;
 }
 
-void VectorRows::Append(Slot slot, const void* row) {
+std::byte* VectorRows::PlaceOfNext() {
   const size_t number = count_.load(std::memory_order_relaxed);
   const size_t chunk_number = number >> kChunkShift;
   Chunk& chunk = chunks_[chunk_number];
@@ -43,8 +43,12 @@ void VectorRows::Append(Slot slot, const void* row) {
     if (bytes > skipped)
       PreferHugePages(chunk.get() + skipped, bytes - skipped);
   }
-  std::memcpy(chunk.get() + (number & (kRowsPerChunk - 1)) * stride_, row,
-              row_bytes_);
+  return chunk.get() + (number & (kRowsPerChunk - 1)) * stride_;
+}
+
+void VectorRows::Append(Slot slot, const void* row) {
+  std::memcpy(PlaceOfNext(), row, row_bytes_);
+  const size_t number = count_.load(std::memory_order_relaxed);
   slots_[number] = slot;
   count_.store(number + 1, std::memory_order_release);
 }

@@ -72,6 +72,8 @@ class VectorRows {
 
   // Of a chunk; the last one ends with the capacity.
   size_t ChunkBytes(size_t chunk) const;
+  // Where the next row goes.
+  std::byte* PlaceOfNext();
 
   const size_t row_bytes_;
   const size_t capacity_;
