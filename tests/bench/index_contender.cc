@@ -1,31 +1,41 @@
 #include "tests/bench/index_contender.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <utility>
 
 #include "storage/index/distance_function.h"
 #include "storage/index/nearest_neighbors.h"
-#include "storage/index/segmented_index.h"
 #include "tests/bench/benchmark_vectors.h"
 #include "tests/bench/plain_hnswlib.h"
 #include "tests/bench/thread_clock.h"
 
 namespace diptych {
-namespace {
 
 using storage::Metric;
 using storage::Neighbor;
+using storage::SegmentedIndex;
 using storage::VectorPrecision;
 
-size_t AllocatedBytes() {
-  const struct mallinfo2 info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+namespace {
+
+// Runs `build`, and notes its time and memory.
+template <typename Build>
+void Measure(Contender& contender, Build build) {
+  const size_t before = ResidentBytes();
+  const double start = ThreadSeconds();
+  build();
+  contender.build_seconds = ThreadSeconds() - start;
+  contender.memory_bytes = ResidentBytes() - before;
 }
+
+}  // namespace
 
 void CheckOk(const absl::Status& status) {
   if (status.ok()) return;
@@ -33,14 +43,11 @@ void CheckOk(const absl::Status& status) {
   std::abort();
 }
 
-// Runs `build`, and notes its time and memory.
-template <typename Build>
-void Measure(Contender& contender, Build build) {
-  const size_t before = AllocatedBytes();
-  const double start = ThreadSeconds();
-  build();
-  contender.build_seconds = ThreadSeconds() - start;
-  contender.memory_bytes = AllocatedBytes() - before;
+size_t ResidentBytes() {
+  malloc_trim(0);
+  size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 std::string NameOf(VectorPrecision precision) {
@@ -55,7 +62,14 @@ std::string NameOf(VectorPrecision precision) {
   return "float32";
 }
 
-}  // namespace
+size_t CountFound(const std::vector<uint32_t>& found, const uint32_t* nearest,
+                  size_t count) {
+  size_t hits = 0;
+  for (const uint32_t row : found) {
+    hits += static_cast<size_t>(std::count(nearest, nearest + count, row));
+  }
+  return hits;
+}
 
 BenchmarkData MakeBenchmarkData(size_t rows, size_t queries, size_t dimension) {
   BenchmarkData data;
@@ -97,55 +111,70 @@ Contender BuildPlainHnswlib(const BenchmarkData& data,
   return contender;
 }
 
-Contender BuildOwnIndex(const BenchmarkData& data,
-                        const storage::HnswSettings& settings,
-                        VectorPrecision precision) {
+std::shared_ptr<SegmentedIndex> CreateIndex(const BenchmarkData& data,
+                                            VectorPrecision precision,
+                                            Executor* executor,
+                                            size_t flat_rows) {
+  storage::SegmentedIndexOptions options;
+  options.index.metric = Metric::kCosine;
+  options.index.dimension = static_cast<uint32_t>(data.dimension);
+  options.index.precision = precision;
+  options.flat_rows = flat_rows;
+  auto created = SegmentedIndex::Create(options, executor);
+  CheckOk(created.status());
+  return *std::move(created);
+}
+
+void AddRow(SegmentedIndex& index, const BenchmarkData& data, size_t row) {
+  CheckOk(index.Add(static_cast<uint32_t>(row),
+                    absl::MakeConstSpan(data.row(row), data.dimension)));
+}
+
+std::vector<uint32_t> SearchRanked(const SegmentedIndex& index,
+                                   const BenchmarkData& data,
+                                   const float* query,
+                                   storage::SearchOptions options) {
+  const VectorPrecision precision = index.options().precision;
+  options.k = storage::RerankCandidates(precision, kNearest);
+  auto found =
+      index.Search(absl::MakeConstSpan(query, data.dimension), options);
+  CheckOk(found.status());
+  if (precision != VectorPrecision::kFloat32) {
+    const storage::DistanceFunction distance(Metric::kCosine, data.dimension);
+    for (const Neighbor& neighbor : *found) {
+      const char* row = reinterpret_cast<const char*>(data.row(neighbor.slot));
+      for (size_t i = 0; i < data.dimension * sizeof(float); i += 64) {
+        __builtin_prefetch(row + i);
+      }
+    }
+    for (Neighbor& neighbor : *found) {
+      neighbor.distance = distance(query, data.row(neighbor.slot));
+    }
+    std::sort(found->begin(), found->end());
+  }
+  std::vector<uint32_t> rows;
+  for (size_t i = 0; i < std::min(kNearest, found->size()); ++i) {
+    rows.push_back((*found)[i].slot);
+  }
+  return rows;
+}
+
+Contender BuildOwnIndex(const BenchmarkData& data, VectorPrecision precision) {
   Contender contender;
   contender.name = NameOf(precision);
-  std::shared_ptr<storage::SegmentedIndex> index;
+  std::shared_ptr<SegmentedIndex> index;
   Measure(contender, [&] {
-    storage::SegmentedIndexOptions options;
-    options.index.metric = Metric::kCosine;
-    options.index.dimension = static_cast<uint32_t>(data.dimension);
-    options.index.hnsw = settings;
-    options.index.precision = precision;
-    auto created = storage::SegmentedIndex::Create(options, nullptr);
-    CheckOk(created.status());
-    index = *std::move(created);
-    for (size_t i = 0; i < data.row_count; ++i) {
-      CheckOk(index->Add(static_cast<uint32_t>(i),
-                         absl::MakeConstSpan(data.row(i), data.dimension)));
-    }
+    index = CreateIndex(data, precision, nullptr,
+                        storage::SegmentedIndexOptions().flat_rows);
+    for (size_t i = 0; i < data.row_count; ++i) AddRow(*index, data, i);
     CheckOk(index->Compact());
   });
-  const storage::DistanceFunction distance(Metric::kCosine, data.dimension);
-  contender.search = [index, distance, precision, &data](const float* query,
-                                                         size_t ef) {
+  contender.search = [index, &data](const float* query, size_t ef) {
     storage::SearchOptions options;
-    options.k = storage::RerankCandidates(precision, kNearest);
     options.ef = ef;
-    auto found =
-        index->Search(absl::MakeConstSpan(query, data.dimension), options);
-    CheckOk(found.status());
-    if (precision != VectorPrecision::kFloat32) {
-      for (const Neighbor& neighbor : *found) {
-        const char* row =
-            reinterpret_cast<const char*>(data.row(neighbor.slot));
-        for (size_t i = 0; i < data.dimension * sizeof(float); i += 64) {
-          __builtin_prefetch(row + i);
-        }
-      }
-      for (Neighbor& neighbor : *found) {
-        neighbor.distance = distance(query, data.row(neighbor.slot));
-      }
-      std::sort(found->begin(), found->end());
-    }
-    std::vector<uint32_t> rows;
-    for (size_t i = 0; i < std::min(kNearest, found->size()); ++i) {
-      rows.push_back((*found)[i].slot);
-    }
-    return rows;
+    return SearchRanked(*index, data, query, options);
   };
+  contender.index = std::move(index);
   return contender;
 }
 

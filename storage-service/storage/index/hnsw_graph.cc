@@ -65,7 +65,9 @@ class HnswGraph::ScratchLease {
 
 HnswGraph::HnswGraph(std::shared_ptr<const VectorRows> rows,
                      const DistanceFunction& distance, HnswLinks links)
-    : rows_(std::move(rows)), distance_(distance), links_(std::move(links)) {}
+    : rows_(std::move(rows)), distance_(distance), links_(std::move(links)) {
+  SettleLinks();
+}
 
 HnswGraph::~HnswGraph() = default;
 
@@ -79,8 +81,6 @@ absl::StatusOr<std::unique_ptr<HnswGraph>> HnswGraph::Build(
   auto graph = absl::WrapUnique(
       new HnswGraph(std::move(rows), distance, std::move(links)));
   graph->LinkUnreachableRows();
-  std::vector<uint32_t>& neighbors = graph->links_.layers[0].neighbors;
-  MoveToHugePages(neighbors.data(), neighbors.size() * sizeof(uint32_t));
   return graph;
 }
 
@@ -314,6 +314,12 @@ void HnswGraph::LinkUnreachableRows() {
   }
   layer.neighbors.shrink_to_fit();
   links_.layers[0] = std::move(layer);
+  SettleLinks();
+}
+
+void HnswGraph::SettleLinks() {
+  std::vector<uint32_t>& neighbors = links_.layers[0].neighbors;
+  MoveToHugePages(neighbors.data(), neighbors.size() * sizeof(uint32_t));
 }
 
 }  // namespace diptych::storage

@@ -80,6 +80,8 @@ class HnswGraph {
   Neighbor Found(const void* query, float distance, uint32_t row) const;
   std::vector<bool> ReachableRows() const;
   void LinkUnreachableRows();
+  // Puts the links, which change no more, on huge pages.
+  void SettleLinks();
 
   const std::shared_ptr<const VectorRows> rows_;
   const DistanceFunction distance_;

@@ -76,6 +76,7 @@ class VectorRows {
 
   // Of a chunk; the last one ends with the capacity.
   size_t ChunkBytes(size_t chunk) const;
+  // Where the next row goes.
   std::byte* PlaceOfNext();
   void CountNext(Slot slot);
 
