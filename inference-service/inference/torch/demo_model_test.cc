@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "inference/image/image_decoder.h"
+#include "inference/kernels/packed_linear.h"
 #include "inference/model/encoder_conformance_test.h"
 #include "inference/torch/model_loader.h"
 #include "nlohmann/json.hpp"
@@ -30,17 +31,46 @@ std::string ReadFile(const fs::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// One per precision that this processor has.
+std::vector<EncoderUnderTest> EncodersUnderTest() {
+  std::vector<EncoderUnderTest> encoders;
+  for (const Precision precision :
+       {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    if (!HasPrecision(BestKernelLevel(), precision)) continue;
+    encoders.push_back(
+        {PrecisionName(precision),
+         [precision]() -> std::unique_ptr<const Encoder> {
+           LoadModelOptions options;
+           options.precision = precision;
+           auto model = LoadModel((DemoModel() / "model").string(), options);
+           EXPECT_THAT(model, IsOk());
+           return model.ok() ? std::move(model->encoder) : nullptr;
+         },
+         826, 824, 825});
+  }
+  return encoders;
+}
+
 INSTANTIATE_TEST_SUITE_P(Clip, EncoderConformanceTest,
-                         ::testing::Values(EncoderUnderTest{
-                             "demo",
-                             []() -> std::unique_ptr<const Encoder> {
-                               auto model =
-                                   LoadModel((DemoModel() / "model").string());
-                               EXPECT_THAT(model, IsOk());
-                               return model.ok() ? std::move(model->encoder)
-                                                 : nullptr;
-                             },
-                             826, 824, 825}));
+                         ::testing::ValuesIn(EncodersUnderTest()));
+
+TEST(DemoModelTest, AutoChoosesAPrecisionThatStaysCloseToFloat32) {
+  LoadModelOptions options;
+  options.precision = PrecisionRequest();
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const Model model, LoadModel((DemoModel() / "model").string(), options));
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const Model exact,
+                               LoadModel((DemoModel() / "model").string()));
+  for (const char* text : {"a red circle", "two blue squares on white"}) {
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const TokenIds ids,
+                                 model.tokenizer->Tokenize(text));
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto rows,
+                                 model.encoder->EncodeTexts({ids}));
+    DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto wanted,
+                                 exact.encoder->EncodeTexts({ids}));
+    EXPECT_GE(Cosine(rows[0], wanted[0]), 0.999) << text;
+  }
+}
 
 TEST(DemoModelTest, InfoSaysWhatTheFilesSay) {
   DIPTYCH_ASSERT_OK_AND_ASSIGN(

@@ -28,7 +28,8 @@ struct ModelInfo {
   bool normalizes_images = true;
   // "cpu" or "cuda:N".
   std::string device;
-  // Arithmetic of the encoder: "float32", "float16" or "bfloat16".
+  // Arithmetic of the encoder's products: "float32", "float16", "bfloat16" or
+  // "int8" (types/precision.h).
   std::string dtype;
   // SHA-256 in lower-case hexadecimal over the weight files (defined in
   // inference/model/model_fingerprint.h). Vectors of models with different
