@@ -15,6 +15,7 @@
 namespace diptych::storage {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -192,6 +193,29 @@ TEST_F(DataDirectoryCheckTest, FindsEveryContradictionWithinACollection) {
     Change(damage);
     EXPECT_THAT(Findings(), testing::Contains(HasSubstr(words)));
   }
+}
+
+TEST_F(DataDirectoryCheckTest, FindsADamagedIndexSnapshot) {
+  options_.index_snapshots.changes_min = 1;
+  Fill();
+  EXPECT_THAT(Findings(), IsEmpty());
+  const fs::directory_iterator file(CollectionDirectory(1) / "index");
+  std::fstream snapshot(file->path(),
+                        std::ios::in | std::ios::out | std::ios::binary);
+  snapshot.seekp(40'000);
+  snapshot << "damage";
+  snapshot.close();
+  EXPECT_THAT(Findings(),
+              ElementsAre(HasSubstr("the index snapshot is not whole")));
+}
+
+TEST_F(DataDirectoryCheckTest, FindsAGapInTheChangeLog) {
+  Fill();
+  Change([](WriteTransaction& transaction) {
+    return transaction.Delete(Table::kChanges, ChangeKey(1)).status();
+  });
+  EXPECT_THAT(Findings(),
+              ElementsAre(HasSubstr("the change log lacks change 1")));
 }
 
 }  // namespace

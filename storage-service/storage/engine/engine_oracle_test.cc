@@ -33,6 +33,15 @@ class EngineOracleTest : public ::testing::TestWithParam<Metric> {
     LocalEngineOptions options;
     options.data_directory = directory_.path();
     options.lmdb.map_bytes = 256 << 10;
+    // Index snapshots beside all that happens, as often as can be, in some of
+    // the runs; in the others at the end of an engine.
+    options.index_snapshots.changes_min = 1;
+    if (GetParam() == Metric::kCosine) {
+      options.index_snapshots.interval_min = absl::ZeroDuration();
+      options.index_snapshots.changes_max = 1;
+      options.index_snapshots.changes_share_max = 0;
+      options.index_snapshots.check_interval = absl::Milliseconds(1);
+    }
     auto engine = LocalEngine::Open(options);
     ASSERT_THAT(engine, IsOk());
     engine_ = *std::move(engine);

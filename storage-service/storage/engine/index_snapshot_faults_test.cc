@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 TEST_F(IndexSnapshotTest, ATornOrFlippedFileIsNoticedAndTheIndexBuiltAnew) {
   ASSERT_THAT(Open(), IsOk());
   ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
-  ASSERT_THAT(Write(0, 100), IsOk());
+  ASSERT_THAT(Write(0, 40), IsOk());
   ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
   const std::string answers = Answers();
   engine_.reset();
@@ -20,7 +20,7 @@ TEST_F(IndexSnapshotTest, ATornOrFlippedFileIsNoticedAndTheIndexBuiltAnew) {
   const fs::path path = SnapshotFiles().front();
   const std::string whole = Content(path);
   // What is tried: every so many bytes, and so many random places.
-  size_t step = 16 << 10, places = 10;
+  size_t step = 16 << 10, places = 6;
   if (const char* wanted = std::getenv("DIPTYCH_SNAPSHOT_PLACES")) {
     step = 4096;
     places = static_cast<size_t>(std::atoll(wanted));
@@ -152,9 +152,9 @@ TEST_F(IndexSnapshotTest, AGapInTheChangeLogIsNoticed) {
 TEST_F(IndexSnapshotTest, AFailedWriteHarmsNothing) {
   ASSERT_THAT(Open(), IsOk());
   ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
-  ASSERT_THAT(Write(0, 60), IsOk());
+  ASSERT_THAT(Write(0, 30), IsOk());
   ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
-  ASSERT_THAT(Write(50, 70), IsOk());
+  ASSERT_THAT(Write(25, 35), IsOk());
   const std::string answers = Answers();
   files_.FailFrom(0);
   ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());

@@ -19,20 +19,20 @@ class IndexSnapshotPrecisionTest
 TEST_P(IndexSnapshotPrecisionTest, ALoadedIndexAnswersAsTheOneThatWasWritten) {
   ASSERT_THAT(Open(), IsOk());
   ASSERT_THAT(Create(GetParam()), IsOk());
-  ASSERT_THAT(Write(0, 400), IsOk());
+  ASSERT_THAT(Write(0, 150), IsOk());
   // A graph with dead rows, and fresh rows.
   ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
-  ASSERT_THAT(Write(300, 350), IsOk());
-  ASSERT_THAT(Delete({"id3", "id4", "id310"}), IsOk());
+  ASSERT_THAT(Write(100, 120), IsOk());
+  ASSERT_THAT(Delete({"id3", "id4", "id110"}), IsOk());
   const std::string near = Answers(false), exact = Answers();
   ASSERT_THAT(Open(), IsOk());
   EXPECT_EQ(Loads("snapshot"), 1);
   EXPECT_EQ(Answers(false), near);
   EXPECT_EQ(Answers(), exact);
   // It takes changes like any other.
-  ASSERT_THAT(Delete({"id5", "id320"}), IsOk());
+  ASSERT_THAT(Delete({"id5", "id115"}), IsOk());
   ASSERT_THAT(Write(10, 30), IsOk());
-  ASSERT_THAT(Write(400, 420), IsOk());
+  ASSERT_THAT(Write(150, 160), IsOk());
   const std::string changed = Answers();
   ASSERT_THAT(Open(), IsOk());
   EXPECT_EQ(Loads("snapshot"), 1);
@@ -43,10 +43,10 @@ TEST_P(IndexSnapshotPrecisionTest, ALoadedIndexAnswersAsTheOneThatWasWritten) {
 TEST_P(IndexSnapshotPrecisionTest, ChangesBehindASnapshotAreReplayed) {
   ASSERT_THAT(Open(), IsOk());
   ASSERT_THAT(Create(GetParam()), IsOk());
-  ASSERT_THAT(Write(0, 200), IsOk());
+  ASSERT_THAT(Write(0, 120), IsOk());
   ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
   ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
-  ASSERT_THAT(Write(190, 230), IsOk());
+  ASSERT_THAT(Write(110, 150), IsOk());
   std::vector<std::string> ids;
   for (int i = 50; i < 90; ++i) ids.push_back(absl::StrCat("id", i));
   ASSERT_THAT(Delete(ids), IsOk());
@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(All, IndexSnapshotPrecisionTest,
 TEST_F(IndexSnapshotTest, WritesGoOnBesideSnapshots) {
   ASSERT_THAT(Open(), IsOk());
   ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
-  ASSERT_THAT(Write(0, 300), IsOk());
+  ASSERT_THAT(Write(0, 120), IsOk());
   std::atomic<bool> done{false};
   std::thread snapshots([&] {
     while (!done) EXPECT_THAT(engine_->WriteIndexSnapshots(), IsOk());
@@ -85,10 +85,10 @@ TEST_F(IndexSnapshotTest, WritesGoOnBesideSnapshots) {
                   IsOk());
     }
   });
-  for (int i = 0; i < 60; ++i) {
-    const int first = static_cast<int>(Below(300));
+  for (int i = 0; i < 40; ++i) {
+    const int first = static_cast<int>(Below(120));
     EXPECT_THAT(Write(first, first + 5), IsOk());
-    EXPECT_THAT(Delete({absl::StrCat("id", Below(300))}), IsOk());
+    EXPECT_THAT(Delete({absl::StrCat("id", Below(120))}), IsOk());
   }
   done = true;
   snapshots.join();

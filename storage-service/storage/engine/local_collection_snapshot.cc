@@ -245,7 +245,12 @@ absl::Status LocalCollection::CoverChanges(const IndexSnapshotRecord& record) {
     DIPTYCH_RETURN_IF_ERROR(WriteIndexSnapshotRecord(transaction, record));
     return trim(transaction);
   };
-  DIPTYCH_RETURN_IF_ERROR(store_->RunWrite(cover));
+  if (absl::Status counted = store_->RunWrite(cover); !counted.ok()) {
+    // Where the disk is full, the file's space is what writes need.
+    snapshots_->RemoveOthers(covered_.has_value() ? &covered_->id : nullptr)
+        .IgnoreError();
+    return counted;
+  }
   covered_ = record;
   // It counts now, whatever becomes of the rest, which is tried again with the
   // next one.
