@@ -11,7 +11,7 @@
 set -euo pipefail
 
 chroma_version=${CHROMA_VERSION:-1.5.9}
-pgvector_version=${PGVECTOR_VERSION:-v0.8.1}
+pgvector_version=${PGVECTOR_VERSION:-v0.8.6}
 
 usage() {
   sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"
