@@ -68,11 +68,12 @@ class EmptyCursor final : public RecordCursor {
 }  // namespace
 
 absl::Status LmdbError(int code, absl::string_view doing) {
+  // Before anything that takes memory: a commit that succeeded must not end as
+  // one that failed.
+  if (code == MDB_SUCCESS) return absl::OkStatus();
   const std::string message =
       absl::StrCat(doing, ": ", mdb_strerror(code), " (", code, ")");
   switch (code) {
-    case MDB_SUCCESS:
-      return absl::OkStatus();
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:
