@@ -66,6 +66,8 @@ absl::Status CollectionIndex::InsertUnguarded(const IndexedObject& object,
 
 absl::Status CollectionIndex::RemoveUnguarded(const IndexedObject& object,
                                               const KeywordDocument& words) {
+  // Left out when the index was built, because some of it was damaged.
+  if (!properties_->Contains(object.slot, object.id)) return absl::OkStatus();
   keywords_->Remove(object.slot, words);
   DIPTYCH_RETURN_IF_ERROR(
       properties_->Remove(object.slot, object.id, *object.properties));

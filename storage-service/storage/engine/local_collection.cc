@@ -63,6 +63,7 @@ absl::Status LocalCollection::Load() {
     DIPTYCH_RETURN_IF_ERROR(store_->RunWrite(InitializeFormat));
   }
   DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
+  DIPTYCH_RETURN_IF_ERROR(CheckDirectoryTables(*read));
   const size_t spaces = description().spec.vector_spaces.size();
   std::vector<SpaceState> states;
   for (size_t space = 0; space < spaces; ++space) {

@@ -1,5 +1,6 @@
 // Where the images of a write come from: the images half of
 // LocalCollection's writing.
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -59,6 +60,8 @@ absl::Status LocalCollection::LoadImages(
     std::vector<ImageBytes>& images) {
   images.assign(objects.size(), {});
   std::vector<UriImage> at_uris, cannot_load;
+  // What earlier objects of the write bring counts as held.
+  std::map<absl::string_view, const std::string*> brought;
   {
     DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
     for (size_t i = 0; i < objects.size(); ++i) {
@@ -66,7 +69,12 @@ absl::Status LocalCollection::LoadImages(
       if (!object.vectorized) continue;
       for (auto& [name, value] : object.properties) {
         auto* image = std::get_if<ImageReference>(&value);
-        if (image == nullptr || object.images->contains(name)) continue;
+        if (image == nullptr) continue;
+        if (const auto bytes = object.images->find(name);
+            bytes != object.images->end()) {
+          brought.emplace(image->content_sha256, &bytes->second);
+          continue;
+        }
         const bool feeds = ImageIsWanted(spec, wanted[i], name);
         if (!image->external && !image->content_sha256.empty()) {
           DIPTYCH_ASSIGN_OR_RETURN(auto held,
@@ -75,6 +83,12 @@ absl::Status LocalCollection::LoadImages(
             DIPTYCH_ASSIGN_OR_RETURN(images[i][name],
                                      ReadImage(*read, image->content_sha256));
             image->size_bytes = held->size_bytes;
+          }
+          const auto found = brought.find(image->content_sha256);
+          if (!held.has_value() && found != brought.end()) {
+            if (feeds) images[i][name] = *found->second;
+            image->size_bytes = found->second->size();
+            continue;
           }
           // Without a URI the write queue says that the content is missing.
           if (held.has_value()) continue;

@@ -84,8 +84,13 @@ absl::StatusOr<ObjectView> LocalCollection::View(ReadTransaction& transaction,
           image->external) {
         continue;
       }
-      DIPTYCH_ASSIGN_OR_RETURN(view.images[name],
-                               ReadImage(transaction, image->content_sha256));
+      auto bytes = ReadImage(transaction, image->content_sha256);
+      if (absl::IsNotFound(bytes.status())) {
+        return absl::DataLossError(absl::StrCat(
+            "an image of an object is missing; write or delete the object: ",
+            view.object.id));
+      }
+      DIPTYCH_ASSIGN_OR_RETURN(view.images[name], std::move(bytes));
     }
   }
   return view;
@@ -131,9 +136,13 @@ absl::StatusOr<GetObjectsResult> LocalCollection::Get(
     if (slot.has_value()) {
       DIPTYCH_ASSIGN_OR_RETURN(record, ReadObject(*read, *slot));
     }
-    if (!record.has_value()) {
+    if (!slot.has_value()) {
       result.missing_ids.push_back(id);
       continue;
+    }
+    if (!record.has_value()) {
+      return absl::DataLossError(absl::StrCat(
+          "the record of an object is missing; write or delete it: ", id));
     }
     DIPTYCH_ASSIGN_OR_RETURN(
         ObjectView view,

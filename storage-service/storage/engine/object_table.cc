@@ -30,6 +30,22 @@ absl::Status InitializeFormat(WriteTransaction& transaction) {
                          EncodeFormat(kFormatKey, kStorageFormatVersion));
 }
 
+absl::Status CheckDirectoryTables(ReadTransaction& transaction) {
+  for (Table table : {Table::kMeta, Table::kIds, Table::kImageReferences}) {
+    DIPTYCH_ASSIGN_OR_RETURN(auto cursor, transaction.NewCursor(table));
+    DIPTYCH_ASSIGN_OR_RETURN(bool found, cursor->Seek(""));
+    while (found) {
+      const absl::string_view record = cursor->value();
+      // Its kind is in its first byte, which the checksum covers, too.
+      const auto kind = static_cast<RecordKind>(record.empty() ? 0 : record[0]);
+      DIPTYCH_RETURN_IF_ERROR(
+          OpenRecord(kind, table, cursor->key(), record).status());
+      DIPTYCH_ASSIGN_OR_RETURN(found, cursor->Next());
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Counters> ReadCounters(ReadTransaction& transaction) {
   DIPTYCH_ASSIGN_OR_RETURN(auto record,
                            transaction.Get(Table::kMeta, kCountersKey));

@@ -25,6 +25,11 @@ namespace diptych::storage {
 // FAILED_PRECONDITION: the store is of a newer version.
 absl::Status InitializeFormat(WriteTransaction& transaction);
 
+// Reads those tables whole of which a damaged record would make an object or an
+// image look as if it were not there: ids, references to images, and what is
+// known of the collection. DATA_LOSS names the first damaged record.
+absl::Status CheckDirectoryTables(ReadTransaction& transaction);
+
 absl::StatusOr<Counters> ReadCounters(ReadTransaction& transaction);
 absl::Status WriteCounters(WriteTransaction& transaction,
                            const Counters& counters);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/hash/sha256.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "storage/engine/fake_vectorizer.h"
@@ -160,6 +161,30 @@ TEST_F(VectorizedUpdatesTest, AnEmptyVectorLeavesTheSpace) {
   EXPECT_THAT(Calls(), IsEmpty());
   EXPECT_EQ(Vectors().count("photo"), 0u);
   EXPECT_EQ(Vectors().count("both"), 1u);
+}
+
+TEST_F(VectorizedUpdatesTest, AnImageThatAnotherObjectOfTheWriteBringsIsUsed) {
+  ObjectWrite brings, names;
+  brings.id = "brings";
+  brings.images["photo"] = "shared picture";
+  names.id = "names";
+  ImageReference reference;
+  reference.content_sha256 = Sha256("shared picture");
+  names.properties["photo"] = reference;
+  ASSERT_THAT(
+      engine_->WriteObjects({}, {"ccc", WriteMode::kUpsert, {brings, names}}),
+      IsOk());
+  GetObjectsRequest get{"ccc", {"brings", "names"}, {}};
+  get.projection.vectors = true;
+  get.projection.image_bytes = true;
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(const GetObjectsResult result,
+                               engine_->GetObjects({}, get));
+  for (const ObjectView& view : result.objects) {
+    EXPECT_EQ(view.images.at("photo"), "shared picture");
+    ASSERT_TRUE(view.object.vectors.contains("photo")) << view.object.id;
+    EXPECT_EQ(view.object.vectors.at("photo"), Of("shared picture"));
+  }
+  EXPECT_EQ(result.objects.size(), 2u);
 }
 
 }  // namespace

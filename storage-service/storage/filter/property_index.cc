@@ -358,6 +358,12 @@ absl::StatusOr<SlotSet> PropertyIndex::Evaluate(const Filter& filter) const {
       .Find(filter, nullptr);
 }
 
+bool PropertyIndex::Contains(Slot slot, absl::string_view id) const {
+  absl::ReaderMutexLock lock(&tables_->mutex);
+  const auto entry = tables_->slot_of_id.find(id);
+  return entry != tables_->slot_of_id.end() && entry->second == slot;
+}
+
 bool PropertyIndex::IdBefore(Slot a, Slot b) const {
   absl::ReaderMutexLock lock(&tables_->mutex);
   const auto id_a = tables_->id_of_slot.find(a);

@@ -73,6 +73,9 @@ class PropertyIndex {
   // that ValidateFilter refuses. Errors of the reader are passed on.
   absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;
 
+  // Whether the slot is there, under this id.
+  bool Contains(Slot slot, absl::string_view id) const;
+
   // Whether the id of `a` comes before that of `b`, bytewise. An id that is not
   // there comes first.
   bool IdBefore(Slot a, Slot b) const;

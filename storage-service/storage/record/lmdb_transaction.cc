@@ -68,7 +68,8 @@ class EmptyCursor final : public RecordCursor {
 }  // namespace
 
 absl::Status LmdbError(int code, absl::string_view doing) {
-  // Asked after every write: no message is made for what went well.
+  // Asked after every write, and before anything that takes memory: a commit
+  // that succeeded must not end as one that failed.
   if (code == MDB_SUCCESS) return absl::OkStatus();
   const std::string message =
       absl::StrCat(doing, ": ", mdb_strerror(code), " (", code, ")");
