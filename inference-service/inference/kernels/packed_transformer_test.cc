@@ -162,7 +162,7 @@ std::vector<float> RunLayers(const PackedTransformer& transformer,
   return result;
 }
 
-const std::vector<int64_t> kLengths = {1, 5, 5, 37, 12};
+const std::vector<int64_t> kLengths = {1, 5, 5, 19};
 
 int64_t Total(const std::vector<int64_t>& lengths) {
   int64_t total = 0;
@@ -187,43 +187,43 @@ INSTANTIATE_TEST_SUITE_P(Levels, PackedTransformerTest,
 
 TEST_P(PackedTransformerTest, LayersAreThoseOfPlainLoops) {
   const std::vector<float> rows = RandomValues(Total(kLengths) * kHidden, 5);
-  for (const OutputRows output :
-       {OutputRows::kAll, OutputRows::kFirst, OutputRows::kLast}) {
-    for (const bool norm_first : {true, false}) {
-      for (const bool causal : {true, false}) {
-        PackedTransformerOptions options = Options(output);
-        options.norm_first = norm_first;
-        options.causal = causal && output != OutputRows::kFirst;
-        const std::vector<float> result =
-            RunLayers(Pack(options, Precision::kFloat32), rows, kLengths,
-                      output, Serial());
-        size_t at = 0;
-        int64_t begin = 0;
-        for (const int64_t length : kLengths) {
-          std::vector<Row> sequence;
-          for (int64_t i = begin; i < begin + length; ++i) {
-            sequence.emplace_back(rows.begin() + i * kHidden,
-                                  rows.begin() + (i + 1) * kHidden);
-          }
-          begin += length;
-          sequence = PlainRun(std::move(sequence), options);
-          if (output == OutputRows::kFirst) sequence.resize(1);
-          if (output == OutputRows::kLast) sequence = {sequence.back()};
-          for (const Row& row : sequence) {
-            for (const double value : row) {
-              ASSERT_NEAR(result[at++], value, 5e-5);
-            }
-          }
-        }
-        ASSERT_EQ(at, result.size());
+  struct Variant {
+    OutputRows output;
+    bool norm_first, causal;
+  };
+  for (const Variant& variant : {Variant{OutputRows::kAll, true, true},
+                                 Variant{OutputRows::kAll, false, false},
+                                 Variant{OutputRows::kFirst, true, false},
+                                 Variant{OutputRows::kLast, true, true}}) {
+    PackedTransformerOptions options = Options(variant.output);
+    options.norm_first = variant.norm_first;
+    options.causal = variant.causal;
+    const std::vector<float> result =
+        RunLayers(Pack(options, Precision::kFloat32), rows, kLengths,
+                  variant.output, Serial());
+    size_t at = 0;
+    int64_t begin = 0;
+    for (const int64_t length : kLengths) {
+      std::vector<Row> sequence;
+      for (int64_t i = begin; i < begin + length; ++i) {
+        sequence.emplace_back(rows.begin() + i * kHidden,
+                              rows.begin() + (i + 1) * kHidden);
+      }
+      begin += length;
+      sequence = PlainRun(std::move(sequence), options);
+      if (variant.output == OutputRows::kFirst) sequence.resize(1);
+      if (variant.output == OutputRows::kLast) sequence = {sequence.back()};
+      for (const Row& row : sequence) {
+        for (const double value : row) ASSERT_NEAR(result[at++], value, 5e-5);
       }
     }
+    ASSERT_EQ(at, result.size());
   }
 }
 
 TEST_P(PackedTransformerTest, SequencesDoNotDependOnTheBatchOrOnThreads) {
   // With 2 threads each takes whole sequences; with 5 they share each product.
-  const std::vector<int64_t> lengths = {1, 30, 5, 5, 40, 17, 3};
+  const std::vector<int64_t> lengths = {1, 30, 5, 40, 17};
   const std::vector<float> rows = RandomValues(Total(lengths) * kHidden, 6);
   for (const Precision precision :
        {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
