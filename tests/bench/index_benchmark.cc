@@ -29,7 +29,7 @@ constexpr char kUsage[] =
     "  --quick      15,000 rows and 200 queries: about a minute\n"
     "  --growth     int8 alone at 10,000, 100,000, ... --rows (1,000,000)\n"
     "  --rows       100000 unless told (1000 to 10000000)\n"
-    "  --queries    1000 unless told (10 to 100000)\n"
+    "  --queries    1000, with --growth 200, unless told (10 to 100000)\n"
     "  --dimension  512 unless told (8 to 4096)\n"
     "  --rounds     3 unless told (1 to 100)\n"
     "  --contenders hnswlib,faiss,float32,bfloat16,int8 unless told; hnswlib\n"
@@ -88,6 +88,7 @@ Settings ParseArguments(int count, char** arguments) {
     if (name == "--growth") {
       settings.growth = true;
       settings.rows = 1'000'000;
+      settings.queries = 200;
       continue;
     }
     const char* value = i + 1 < count ? arguments[++i] : nullptr;
