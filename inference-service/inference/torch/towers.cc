@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/status/status_macros.h"
+#include "inference/torch/torch_parallel.h"
 
 namespace diptych::inference {
 namespace {

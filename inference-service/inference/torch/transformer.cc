@@ -1,14 +1,11 @@
 #include "inference/torch/transformer.h"
 
-#include <ATen/Parallel.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
+#include "inference/torch/torch_parallel.h"
 
 namespace diptych::inference {
 namespace {
@@ -75,26 +72,6 @@ Placement Placement::NearResult() const {
   Placement result = *this;
   if (precision == Precision::kInt8) result.precision = Precision::kFloat32;
   return result;
-}
-
-int TorchParallel::threads() const {
-  return at::in_parallel_region() ? 1 : at::get_num_threads();
-}
-
-void TorchParallel::For(int64_t count,
-                        absl::FunctionRef<void(int64_t)> task) const {
-  const int64_t workers = std::min<int64_t>(threads(), count);
-  if (workers <= 1) {
-    for (int64_t i = 0; i < count; ++i) task(i);
-    return;
-  }
-  // Whoever is free takes the next: other work may hold a core up.
-  std::atomic<int64_t> next = 0;
-  at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t worker = begin; worker < end; ++worker) {
-      for (int64_t i = next++; i < count; i = next++) task(i);
-    }
-  });
 }
 
 absl::StatusOr<at::Tensor> LoadTensor(const TensorSource& source,

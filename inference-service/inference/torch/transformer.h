@@ -21,7 +21,6 @@
 #include "absl/status/statusor.h"
 #include "inference/kernels/packed_linear.h"
 #include "inference/kernels/packed_transformer.h"
-#include "inference/kernels/parallel.h"
 #include "inference/model/tensor_source.h"
 #include "inference/model/tower_config.h"
 #include "inference/types/precision.h"
@@ -42,13 +41,6 @@ struct Placement {
   // For products that are few and near the result: the last ones stay float32
   // where the kernels would take integers.
   Placement NearResult() const;
-};
-
-// LibTorch's threads: as many as at::set_num_threads says.
-class TorchParallel final : public Parallel {
- public:
-  int threads() const override;
-  void For(int64_t count, absl::FunctionRef<void(int64_t)> task) const override;
 };
 
 // Tensor `name`.
