@@ -22,6 +22,7 @@
 #include "common/config/server_flags.h"
 #include "common/http/http_server.h"
 #include "common/http/standard_routes.h"
+#include "common/memory/memory_reserve.h"
 #include "common/observability/logging.h"
 #include "common/observability/measured_executor.h"
 #include "common/observability/metrics.h"
@@ -45,6 +46,7 @@ namespace {
 // Calls that wait for the disk or for the inference service hold a thread each
 // and use little of a processor.
 constexpr int kWaitingThreads = 16;
+constexpr int64_t kMemoryReserveBytesMax = int64_t{1} << 40;
 
 struct StorageServerOptions {
   ServerFlags server;
@@ -63,6 +65,7 @@ struct StorageServerOptions {
   int index_threads = 1;
   int index_snapshot_changes = 1'000;
   int queue_max = 1024;
+  int64_t memory_reserve_bytes = 16 << 20;
   int import_streams_max = 64;
   int import_mebibytes_max = 512;
   int import_patience_seconds = 300;
@@ -87,6 +90,12 @@ struct StorageServerOptions {
       violations.Add(
           "--thumbnail-cache-mib",
           absl::StrCat("is ", thumbnail_cache_mib, "; give 0 to 1000000"));
+    }
+    if (memory_reserve_bytes < 0 ||
+        memory_reserve_bytes > kMemoryReserveBytesMax) {
+      violations.Add("--memory-reserve-bytes",
+                     absl::StrCat("is ", memory_reserve_bytes, "; give 0 to ",
+                                  kMemoryReserveBytesMax));
     }
     check_range("--queue-max", queue_max, 1'000'000);
     check_range("--import-streams-max", import_streams_max, 10'000);
@@ -161,6 +170,11 @@ void AddFlags(CLI::App& app, StorageServerOptions& options) {
                  "Calls of one kind that may wait for a thread")
       ->envname("DIPTYCH_QUEUE_MAX")
       ->capture_default_str();
+  app.add_option("--memory-reserve-bytes", options.memory_reserve_bytes,
+                 "Memory that is kept for when the system gives no more; then "
+                 "writes are refused until it is there again; 0: none")
+      ->envname("DIPTYCH_MEMORY_RESERVE_BYTES")
+      ->capture_default_str();
   app.add_option("--import-streams-max", options.import_streams_max,
                  "Imports at a time; one more is refused")
       ->envname("DIPTYCH_IMPORT_STREAMS_MAX")
@@ -229,6 +243,13 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
         GrpcVectorizerOptions{.target = options.inference}, Clock::System());
   }
   MetricsRegistry metrics;
+  std::unique_ptr<MemoryReserve> memory_reserve;
+  if (options.memory_reserve_bytes > 0) {
+    DIPTYCH_ASSIGN_OR_RETURN(
+        memory_reserve, MemoryReserve::Install(
+                            static_cast<size_t>(options.memory_reserve_bytes),
+                            Clock::System(), metrics));
+  }
   const auto pool = [&options](const char* name, int threads) {
     return std::make_unique<ThreadPool>(ThreadPoolOptions{
         .name = name, .threads = threads, .queue_max = options.queue_max});
@@ -274,8 +295,9 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
   thumbnail_options.decodes_max = options.read_threads;
   ThumbnailMaker thumbnails(thumbnail_options, Clock::System(), metrics);
   const ServiceEnvironment environment{
-      *engine,           vectorizer.get(), reads,   vectorized_reads, writes,
-      vectorized_writes, imports,          metrics, &thumbnails};
+      *engine,     vectorizer.get(),    reads,   vectorized_reads,
+      writes,      vectorized_writes,   imports, metrics,
+      &thumbnails, memory_reserve.get()};
   GrpcServerOptions server_options;
   server_options.listen_address = options.server.listen;
   server_options.drain_delay = absl::Seconds(options.server.drain_seconds);

@@ -77,10 +77,13 @@ absl::Status LmdbError(int code, absl::string_view doing) {
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:
-    case ENOMEM:
       return WithReason(absl::ResourceExhaustedError(absl::StrCat(
                             message, "; free disk space or raise the limit")),
                         "STORE_FULL");
+    case ENOMEM:
+      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            message, "; give the server more memory")),
+                        "OUT_OF_MEMORY");
     case MDB_TXN_FULL:
       return absl::ResourceExhaustedError(
           absl::StrCat(message, "; write less at once"));

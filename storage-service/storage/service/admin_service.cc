@@ -72,6 +72,7 @@ grpc::ServerUnaryReactor* AdminService::RestoreSnapshot(
   return RunUnaryCall(
       context, {.metrics = &restore_metrics_}, environment_.writes,
       [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_RETURN_IF_ERROR(environment_.AdmitMemory());
         DIPTYCH_ASSIGN_OR_RETURN(
             const RestoreSnapshotResult restored,
             environment_.engine.RestoreSnapshot(call, request->name()));

@@ -93,6 +93,7 @@ grpc::ServerUnaryReactor* CollectionService::CreateCollection(
   return RunUnaryCall(
       context, {.metrics = &create_metrics_}, environment_.writes,
       [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_RETURN_IF_ERROR(environment_.AdmitMemory());
         FieldViolations violations;
         CreateCollectionRequest create;
         create.spec = CollectionSpecFromProto(request->collection(),

@@ -208,6 +208,7 @@ void ImportStream::OpenImport(const v1::ImportHeader& header) {
 
 absl::Status ImportStream::CheckChunk(
     const v1::ImportObjectsRequest& request) const {
+  DIPTYCH_RETURN_IF_ERROR(environment_.AdmitMemory());
   if (!request.has_chunk()) {
     return InvalidField("chunk",
                         "is missing; after the header every message has one");

@@ -15,17 +15,18 @@ namespace diptych::storage {
 namespace {
 
 template <typename Request>
-absl::StatusOr<WriteObjectsResult> Write(Engine& engine,
+absl::StatusOr<WriteObjectsResult> Write(const ServiceEnvironment& environment,
                                          const CallContext& call,
                                          const Request& request,
                                          WriteMode mode) {
+  DIPTYCH_RETURN_IF_ERROR(environment.AdmitMemory());
   FieldViolations violations;
   WriteObjectsRequest write;
   write.collection = request.collection();
   write.mode = mode;
   write.objects = ObjectsFromProto(request.objects(), violations);
   DIPTYCH_RETURN_IF_ERROR(violations.ToStatus());
-  return engine.WriteObjects(call, std::move(write));
+  return environment.engine.WriteObjects(call, std::move(write));
 }
 
 // Whether the object brings its vectors, and no URI that may have to be loaded.
@@ -95,7 +96,7 @@ grpc::ServerUnaryReactor* ObjectService::InsertObjects(
       [this, request, response](const CallContext& call) -> absl::Status {
         DIPTYCH_ASSIGN_OR_RETURN(
             const auto result,
-            Write(environment_.engine, call, *request, WriteMode::kInsert));
+            Write(environment_, call, *request, WriteMode::kInsert));
         for (const WrittenObject& object : result.objects) {
           response->add_ids(object.id);
           if (object.outcome == WriteOutcome::kKept)
@@ -114,7 +115,7 @@ grpc::ServerUnaryReactor* ObjectService::UpsertObjects(
       [this, request, response](const CallContext& call) -> absl::Status {
         DIPTYCH_ASSIGN_OR_RETURN(
             const auto result,
-            Write(environment_.engine, call, *request, WriteMode::kUpsert));
+            Write(environment_, call, *request, WriteMode::kUpsert));
         int64_t inserted = 0;
         for (const WrittenObject& object : result.objects) {
           response->add_ids(object.id);
@@ -132,6 +133,7 @@ grpc::ServerUnaryReactor* ObjectService::UpdateObjects(
   return RunUnaryCall(
       context, {.metrics = &update_metrics_}, WriteExecutor(*request),
       [this, request, response](const CallContext& call) -> absl::Status {
+        DIPTYCH_RETURN_IF_ERROR(environment_.AdmitMemory());
         FieldViolations violations;
         UpdateObjectsRequest update;
         update.collection = request->collection();

@@ -1,7 +1,9 @@
 // What the four gRPC services of storage share.
 #pragma once
 
+#include "absl/status/status.h"
 #include "common/concurrency/executor.h"
+#include "common/memory/memory_reserve.h"
 #include "common/observability/metrics.h"
 #include "common/rpc/rpc_metrics.h"
 #include "common/rpc/unary_call.h"
@@ -31,6 +33,15 @@ struct ServiceEnvironment {
   MetricsRegistry& metrics;
   // Null: answers carry no thumbnails.
   ThumbnailMaker* thumbnails = nullptr;
+  // Null: nothing is refused for want of memory.
+  MemoryReserve* memory_reserve = nullptr;
+
+  // Asked by calls that take memory in proportion to what they bring.
+  // RESOURCE_EXHAUSTED, as MemoryReserve::Admit.
+  absl::Status AdmitMemory() const {
+    return memory_reserve == nullptr ? absl::OkStatus()
+                                     : memory_reserve->Admit();
+  }
 };
 
 }  // namespace diptych::storage

@@ -10,8 +10,10 @@
 
 #include "absl/synchronization/notification.h"
 #include "common/concurrency/thread_pool.h"
+#include "common/memory/memory_reserve.h"
 #include "common/rpc/grpc_server.h"
 #include "common/rpc/status_conversion.h"
+#include "common/testing/fake_clock.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "google/protobuf/text_format.h"
@@ -82,6 +84,7 @@ class StorageServicesTest : public ::testing::Test {
     object_service_.reset();
     collection_service_.reset();
     engine_.reset();
+    memory_reserve_.reset();
     Start();
   }
 
@@ -90,12 +93,16 @@ class StorageServicesTest : public ::testing::Test {
     options.data_directory = directory_.path();
     options.snapshot_directory = SnapshotDirectory();
     options.vectorizer = &vectorizer_;
+    auto reserve = MemoryReserve::Install(1 << 20, memory_clock_, metrics_);
+    EXPECT_TRUE(reserve.ok()) << reserve.status();
+    memory_reserve_ = *std::move(reserve);
     auto engine = LocalEngine::Open(options);
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     const ServiceEnvironment environment{
-        *engine_, &vectorizer_,       reads_,   vectorized_reads_,
-        writes_,  vectorized_writes_, imports_, metrics_, &thumbnails_};
+        *engine_,     &vectorizer_,         reads_,   vectorized_reads_,
+        writes_,      vectorized_writes_,   imports_, metrics_,
+        &thumbnails_, memory_reserve_.get()};
     collection_service_ = std::make_unique<CollectionService>(environment);
     object_service_ = std::make_unique<ObjectService>(environment);
     search_service_ = std::make_unique<SearchService>(environment);
@@ -173,6 +180,8 @@ class StorageServicesTest : public ::testing::Test {
   TempDirectory directory_;
   HangingVectorizer vectorizer_;
   MetricsRegistry metrics_;
+  FakeClock memory_clock_;
+  std::unique_ptr<MemoryReserve> memory_reserve_;
   ThumbnailMaker thumbnails_{{}, Clock::System(), metrics_};
   std::unique_ptr<LocalEngine> engine_;
   ThreadPool reads_, vectorized_reads_, writes_, vectorized_writes_, imports_;

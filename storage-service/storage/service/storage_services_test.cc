@@ -1,5 +1,6 @@
 // The four services over a real connection: collections, objects, the plain
 // kinds of query, and what happens without inference.
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
@@ -264,6 +265,59 @@ TEST_F(StorageServicesTest, AHangingInferenceServiceHoldsUpNobodyElse) {
   vectorizer_.Release();
   waiting.join();
   writing.join();
+}
+
+TEST_F(StorageServicesTest, ShortOfMemoryItSearchesAndDeletesButTakesNoWrites) {
+  Fill();
+  // Taken again at the first look; the next failure comes too soon for that.
+  std::get_new_handler()();
+  EXPECT_FALSE(memory_reserve_->exhausted());
+  std::get_new_handler()();
+  const char four[] =
+      "collection: 'words' objects { id: 'four' properties { key: 'document' "
+      "value { text_value: 'four' } } }";
+  const auto update = [this, &four] {
+    return Call(*objects_, &v1::ObjectService::Stub::UpdateObjects, four);
+  };
+  const auto insert = [this, &four] {
+    return Call(*objects_, &v1::ObjectService::Stub::InsertObjects, four);
+  };
+  for (const absl::Status& status :
+       {Upsert(four).status(), insert().status(), update().status(),
+        Create("collection { name: 'more' }").status(),
+        Call(*admin_, &v1::AdminService::Stub::RestoreSnapshot, "name: 'none'")
+            .status()}) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_EQ(ReasonOf(status), "OUT_OF_MEMORY");
+    EXPECT_TRUE(RetryAfterOf(status).has_value());
+  }
+  const auto import = [this] {
+    grpc::ClientContext context;
+    const auto stream = objects_->ImportObjects(&context);
+    stream->Write(
+        Parse<v1::ImportObjectsRequest>("header { collection: 'words' }"));
+    stream->Write(Parse<v1::ImportObjectsRequest>(
+        "chunk { sequence_number: 1 objects { id: 'five' properties { key: "
+        "'document' value { text_value: 'five' } } } }"));
+    stream->WritesDone();
+    v1::ImportObjectsResponse response;
+    int acknowledgements = 0;
+    while (stream->Read(&response)) ++acknowledgements;
+    EXPECT_EQ(acknowledgements == 1, stream->Finish().ok());
+    return acknowledgements;
+  };
+  EXPECT_EQ(import(), 0);
+  DIPTYCH_ASSERT_OK_AND_ASSIGN(
+      const auto found,
+      Query("collection: 'words' near_text { concepts: 'two' } top_k: 1"));
+  EXPECT_THAT(Ids(found), ElementsAre("two"));
+  EXPECT_THAT(Call(*objects_, &v1::ObjectService::Stub::DeleteObjects,
+                   "collection: 'words' ids: 'two'"),
+              IsOk());
+
+  memory_clock_.Advance(MemoryReserve::kRetakeInterval);
+  EXPECT_THAT(Upsert(four), IsOk());
+  EXPECT_EQ(import(), 1);
 }
 
 TEST_F(StorageServicesTest, ServerInfoTellsLimits) {
