@@ -269,6 +269,7 @@ TEST_F(StorageServicesTest, AHangingInferenceServiceHoldsUpNobodyElse) {
 
 TEST_F(StorageServicesTest, ShortOfMemoryItSearchesAndDeletesButTakesNoWrites) {
   Fill();
+  ASSERT_NE(memory_reserve_, nullptr);
   // Taken again at the first look; the next failure comes too soon for that.
   std::get_new_handler()();
   EXPECT_FALSE(memory_reserve_->exhausted());
