@@ -82,19 +82,20 @@ TEST_F(AllocationFaultTest, AnyAllocationMayFailAndNothingIsDifferent) {
   ASSERT_GT(calls, 1000);
   std::printf("%d allocations\n", static_cast<int>(calls));
   for (int64_t call = 1; call <= calls && !HasFailure();
-       call += SweepStep(calls, 20)) {
-    // The reserve is taken again between the runs, when enough time has passed.
-    // With what is missing until then it has less than the whole to give.
-    reserve_.reset();
-    auto reserve =
-        MemoryReserve::Install(kReserveBytes, Clock::System(), metrics_);
-    ASSERT_THAT(reserve.status(), IsOk());
-    reserve_ = *std::move(reserve);
-    const int64_t failures =
-        call % 2 == 1 ? 1 : static_cast<int64_t>(MemoryReserve::kBlocks);
-    SCOPED_TRACE(absl::StrCat("allocation ", call, ", failures ", failures));
-    Run(call, failures);
-    EXPECT_FALSE(reserve_->exhausted());
+       call += SweepStep(calls, 10)) {
+    for (const int64_t failures :
+         {int64_t{1}, static_cast<int64_t>(MemoryReserve::kBlocks)}) {
+      SCOPED_TRACE(absl::StrCat("allocation ", call, ", failures ", failures));
+      // Whole at the beginning of every run.
+      reserve_.reset();
+      auto reserve =
+          MemoryReserve::Install(kReserveBytes, Clock::System(), metrics_);
+      ASSERT_THAT(reserve.status(), IsOk());
+      reserve_ = *std::move(reserve);
+      Run(call, failures);
+      EXPECT_EQ(reserve_->released(), failures);
+      EXPECT_FALSE(reserve_->exhausted());
+    }
   }
 }
 
