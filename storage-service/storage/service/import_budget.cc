@@ -73,7 +73,9 @@ void ImportBudget::Release(Share& share, size_t chunks, size_t bytes,
     bytes_ -= bytes;
     if (close) {
       if (share.resume_) --waiting_;
-      shares_.erase(share.position_);
+      share.resume_ = nullptr;
+      if (share.open_) shares_.erase(share.position_);
+      share.open_ = false;
     }
     for (auto next = shares_.begin(); next != shares_.end();) {
       Share* const waiting = *next++;
@@ -91,6 +93,10 @@ void ImportBudget::Release(Share& share, size_t chunks, size_t bytes,
 
 ImportBudget::Share::~Share() {
   budget_->Release(*this, chunks_, bytes_, /*close=*/true);
+}
+
+void ImportBudget::Share::Close() {
+  budget_->Release(*this, 0, 0, /*close=*/true);
 }
 
 void ImportBudget::Share::Take(size_t bytes) {

@@ -38,6 +38,9 @@ class ImportBudget : public std::enable_shared_from_this<ImportBudget> {
     void Take(size_t bytes);
     // Its acknowledgement is on its way.
     void Return(size_t chunks, size_t bytes);
+    // Makes room for another stream now; destruction does it too. What was
+    // taken stays taken.
+    void Close();
     // True: there is room. False: `resume` is called once, when there is.
     bool AwaitRoom(absl::AnyInvocable<void() &&> resume);
 
@@ -51,6 +54,7 @@ class ImportBudget : public std::enable_shared_from_this<ImportBudget> {
     size_t chunks_ = 0;
     size_t bytes_ = 0;
     absl::AnyInvocable<void() &&> resume_;
+    bool open_ = true;
     std::list<Share*>::iterator position_;
   };
 

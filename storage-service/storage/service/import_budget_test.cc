@@ -41,6 +41,19 @@ TEST_F(ImportBudgetTest, AnImportStopsAtItsChunks) {
   EXPECT_EQ(resumed, 1);
 }
 
+TEST_F(ImportBudgetTest, AClosedImportMakesRoomForAnotherButKeepsItsBytes) {
+  const auto first = Open(), second = Open(), third = Open();
+  first->Take(90);
+  EXPECT_THAT(budget_->Open(), StatusIs(absl::StatusCode::kResourceExhausted));
+  first->Close();
+  first->Close();
+  const auto fourth = Open();
+  fourth->Take(60);
+  EXPECT_FALSE(fourth->AwaitRoom([] {}));
+  first->Return(1, 90);
+  EXPECT_TRUE(fourth->AwaitRoom([] { FAIL(); }));
+}
+
 TEST_F(ImportBudgetTest, AnImportStopsAtItsBytes) {
   const auto share = Open();
   share->Take(100);

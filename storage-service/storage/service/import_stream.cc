@@ -124,6 +124,8 @@ void ImportStream::EndInitiation() {
     finished_ = true;
     status = status_;
   }
+  // A client that knows of the end may begin another import at once.
+  if (share_ != nullptr) share_->Close();
   // OnDone may come before this returns: nothing is touched any more.
   Finish(ToGrpcStatus(status));
 }
