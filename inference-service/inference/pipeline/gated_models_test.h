@@ -81,8 +81,14 @@ class GatedEncoder final : public Encoder {
 
 class GatedModels {
  public:
-  GatedModels(const PipelineLimits& limits, int queue_max, ImageDecoder decode)
-      : limits_(limits), queue_max_(queue_max), decode_(std::move(decode)) {}
+  // `clock` outlives this; it is what tells whether an input's deadline is
+  // over.
+  GatedModels(const PipelineLimits& limits, int queue_max, ImageDecoder decode,
+              Clock& clock = Clock::System())
+      : limits_(limits),
+        queue_max_(queue_max),
+        decode_(std::move(decode)),
+        clock_(clock) {}
   ~GatedModels() { EndPreparing(); }
   GatedModels(const GatedModels&) = delete;
   GatedModels& operator=(const GatedModels&) = delete;
@@ -96,7 +102,7 @@ class GatedModels {
     auto pipeline = std::make_unique<ModelPipeline>(
         std::move(model), decode_, limits_,
         BatcherOptions{.rules = {}, .queue_max = queue_max_}, cpu_stage_,
-        Clock::System(), metrics_);
+        clock_, metrics_);
     pipeline->Start();
     EXPECT_THAT(models_.Add(std::move(pipeline)), IsOk());
     return encoder;
@@ -119,6 +125,7 @@ class GatedModels {
   const PipelineLimits limits_;
   const int queue_max_;
   const ImageDecoder decode_;
+  Clock& clock_;
   MetricsRegistry metrics_;
   ThreadPool cpu_threads_{{.name = "cpu", .threads = 2, .queue_max = 1000}};
   PriorityExecutor cpu_stage_{cpu_threads_};
