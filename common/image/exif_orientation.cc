@@ -1,5 +1,6 @@
 #include "common/image/exif_orientation.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -118,6 +119,33 @@ int ReadOrientation(absl::string_view bytes, ImageFormat format) {
       return kUpright;
   }
   return kUpright;
+}
+
+bool SwapsSides(int orientation) {
+  return orientation >= 5 && orientation <= 8;
+}
+
+void CopyUpright(const uint8_t* stored, int width, int height, int orientation,
+                 uint8_t* upright) {
+  constexpr int kChannels = 3;
+  // From a pixel of the result to the stored one: first swapped, then mirrored.
+  const bool swapped = SwapsSides(orientation);
+  const bool from_right = orientation == 2 || orientation == 3 ||
+                          orientation == 7 || orientation == 8;
+  const bool from_bottom = orientation == 3 || orientation == 4 ||
+                           orientation == 6 || orientation == 7;
+  const int columns = swapped ? height : width;
+  const int rows = swapped ? width : height;
+  for (int y = 0; y < rows; ++y) {
+    for (int x = 0; x < columns; ++x) {
+      int column = swapped ? y : x;
+      int row = swapped ? x : y;
+      if (from_right) column = width - 1 - column;
+      if (from_bottom) row = height - 1 - row;
+      const size_t pixel = size_t(row) * width + column;
+      upright = std::copy_n(stored + kChannels * pixel, kChannels, upright);
+    }
+  }
 }
 
 }  // namespace diptych

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
 #include "gmock/gmock.h"
-#include "storage/service/storage_services_fixture.h"
+#include "storage/service/query_fixture.h"
 
 namespace diptych::storage {
 namespace {
@@ -15,8 +15,10 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class KeywordQueryTest : public StorageServicesTest {
+class KeywordQueryTest : public QueryTest {
  protected:
+  KeywordQueryTest() : QueryTest("shop") {}
+
   // Three objects on a line, nearest to 0 first: "near", "middle", "far".
   void SetUp() override {
     ASSERT_THAT(Create(R"(collection { name: "shop"
@@ -39,21 +41,6 @@ class KeywordQueryTest : public StorageServicesTest {
         "text_value: '", kind,
         "' } } vectors { key: 'default' value { dense { ", "values: [", x,
         "] } } } } ");
-  }
-
-  absl::StatusOr<v1::QueryResponse> Ask(const std::string& query) {
-    return Query(R"(collection: "shop" )" + query);
-  }
-  std::vector<std::string> Found(const std::string& query) {
-    const auto response = Ask(query);
-    EXPECT_TRUE(response.ok()) << query << "\n" << response.status();
-    return response.ok() ? Ids(*response) : std::vector<std::string>();
-  }
-  void ExpectRefused(const std::string& query, const std::string& field) {
-    const absl::Status status = Ask(query).status();
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument)) << query;
-    ASSERT_FALSE(FieldViolationsOf(status).empty()) << query;
-    EXPECT_EQ(FieldViolationsOf(status)[0].field, field) << query;
   }
 };
 

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/status/error_details.h"
 #include "gmock/gmock.h"
-#include "storage/service/storage_services_fixture.h"
+#include "storage/service/query_fixture.h"
 
 namespace diptych::storage {
 namespace {
@@ -20,8 +19,10 @@ using ::testing::SizeIs;
 constexpr char kFromZero[] =
     "near_vector { vector { dense { values: [0, 0] } } } ";
 
-class QueryRankingTest : public StorageServicesTest {
+class QueryRankingTest : public QueryTest {
  protected:
+  QueryRankingTest() : QueryTest("frames") {}
+
   // Objects in two spaces of two dimensions, "default" and "other", by squared
   // distance.
   void SetUp() override {
@@ -52,21 +53,6 @@ class QueryRankingTest : public StorageServicesTest {
   static std::string Vector(const std::string& space, float x) {
     return absl::StrCat("vectors { key: '", space,
                         "' value { dense { values: [", x, ", 0] } } } ");
-  }
-
-  absl::StatusOr<v1::QueryResponse> Ask(const std::string& query) {
-    return Query(R"(collection: "frames" )" + query);
-  }
-  std::vector<std::string> Found(const std::string& query) {
-    const auto response = Ask(query);
-    EXPECT_TRUE(response.ok()) << query << "\n" << response.status();
-    return response.ok() ? Ids(*response) : std::vector<std::string>();
-  }
-  void ExpectRefused(const std::string& query, const std::string& field) {
-    const absl::Status status = Ask(query).status();
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument)) << query;
-    ASSERT_FALSE(FieldViolationsOf(status).empty()) << query;
-    EXPECT_EQ(FieldViolationsOf(status)[0].field, field) << query;
   }
 
   std::string request_;

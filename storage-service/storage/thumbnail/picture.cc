@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "common/image/exif_orientation.h"
+
 namespace diptych::storage {
 namespace {
 
@@ -72,24 +74,11 @@ Picture Shrink(Picture picture, int pixels) {
 
 Picture Upright(Picture picture, int orientation) {
   if (orientation <= 1 || orientation > 8) return picture;
-  // From a pixel of the result to the stored one: first swapped, then mirrored.
-  const bool swapped = orientation >= 5;
-  const bool from_right = orientation == 2 || orientation == 3 ||
-                          orientation == 7 || orientation == 8;
-  const bool from_bottom = orientation == 3 || orientation == 4 ||
-                           orientation == 6 || orientation == 7;
+  const bool swapped = SwapsSides(orientation);
   Picture upright(swapped ? picture.height : picture.width,
                   swapped ? picture.width : picture.height);
-  for (int y = 0; y < upright.height; ++y) {
-    uint8_t* to = upright.row(y);
-    for (int x = 0; x < upright.width; ++x, to += kChannels) {
-      int column = swapped ? y : x;
-      int row = swapped ? x : y;
-      if (from_right) column = picture.width - 1 - column;
-      if (from_bottom) row = picture.height - 1 - row;
-      std::copy_n(picture.row(row) + kChannels * column, kChannels, to);
-    }
-  }
+  CopyUpright(picture.rgb.data(), picture.width, picture.height, orientation,
+              upright.rgb.data());
   return upright;
 }
 
