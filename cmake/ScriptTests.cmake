@@ -21,7 +21,7 @@ function(diptych_script_test)
   endif()
   add_test(NAME ${ARG_NAME} COMMAND ${program} ${ARG_COMMAND})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
+    set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${ARG_NAME} PROPERTIES
     SKIP_RETURN_CODE 77

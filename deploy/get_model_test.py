@@ -178,7 +178,7 @@ class GetModel(unittest.TestCase):
     def run_program(self, hub, *arguments, token='', repository='owner/model'):
         environment = {**os.environ, 'HF_ENDPOINT': hub.endpoint, 'HF_TOKEN': token, 'no_proxy': '*'}
         command = [_PROGRAM, repository, self.folder, '--retry-delay', '0', *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
 
     def succeed(self, *arguments, **settings):
         done = self.run_program(*arguments, **settings)

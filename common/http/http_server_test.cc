@@ -14,6 +14,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/http/route_table.h"
 #include "common/http/standard_routes.h"
+#include "common/testing/http_client.h"
 #include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -81,8 +82,7 @@ class HttpServerTest : public ::testing::Test {
     auto server = HttpServer::Start(options, std::move(routes), metrics_);
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
-    client_ = std::make_unique<httplib::Client>("127.0.0.1", server_->port());
-    client_->set_keep_alive(true);
+    client_ = ConnectHttp(server_->port());
   }
 
   static std::vector<HttpRoute> Echo() {
@@ -240,9 +240,8 @@ TEST_F(HttpServerTest, RequestsThatBlockLeaveThreadsToOthers) {
          {"GET", "/quick", [](const HttpRequest&) { return Text("quick"); }}},
         {.threads = HttpServer::kThreadsForQuick + 1});
   std::string slow;
-  std::thread waiting([&] {
-    slow = httplib::Client("127.0.0.1", server_->port()).Get("/slow")->body;
-  });
+  std::thread waiting(
+      [&] { slow = ConnectHttp(server_->port())->Get("/slow")->body; });
   entered.WaitForNotification();
   const auto refused = client_->Get("/slow");
   EXPECT_EQ(refused->status, 429);
@@ -262,9 +261,8 @@ TEST_F(HttpServerTest, StopAnswersWhatRuns) {
             return Text("slow");
           }}});
   std::string slow;
-  std::thread waiting([&] {
-    slow = httplib::Client("127.0.0.1", server_->port()).Get("/slow")->body;
-  });
+  std::thread waiting(
+      [&] { slow = ConnectHttp(server_->port())->Get("/slow")->body; });
   entered.WaitForNotification();
   std::thread stopping([&] { server_->Stop(); });
   release.Notify();

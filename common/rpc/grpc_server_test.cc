@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "common/concurrency/thread_pool.h"
 #include "common/observability/logging.h"
@@ -109,8 +110,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 
 // grpc.health.v1: 1 is SERVING, 2 is NOT_SERVING. The message is written by
 // hand because Debian ships no headers of it.
-int Health(const std::shared_ptr<grpc::Channel>& channel,
-           const std::string& service = "") {
+absl::StatusOr<int> AskHealth(const std::shared_ptr<grpc::Channel>& channel,
+                              const std::string& service = "") {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   grpc::ByteBuffer response;
@@ -129,10 +130,16 @@ int Health(const std::shared_ptr<grpc::Channel>& channel,
                    done.Notify();
                  });
   done.WaitForNotification();
-  EXPECT_TRUE(status.ok()) << status.error_message();
+  if (!status.ok()) return FromGrpcStatus(status);
   grpc::Slice slice;
   EXPECT_TRUE(response.DumpToSingleSlice(&slice).ok());
   return slice.size() == 2 ? slice.begin()[1] : 0;
+}
+int Health(const std::shared_ptr<grpc::Channel>& channel,
+           const std::string& service = "") {
+  const absl::StatusOr<int> health = AskHealth(channel, service);
+  EXPECT_THAT(health, IsOk());
+  return health.value_or(0);
 }
 
 class GrpcServerTest : public ::testing::Test {
@@ -236,22 +243,23 @@ TEST_F(GrpcServerTest, HandlerWhoseDeadlinePassedInTheQueueIsNotRun) {
 }
 
 TEST_F(GrpcServerTest, AsyncHandlerAnswersFromAnotherThreadAndSeesCancelling) {
-  std::thread answering;
-  absl::Notification noticed;
+  ThreadPool answering({.name = "answering", .threads = 1});
+  absl::Notification arrived, noticed;
   async_ = [&](const CallContext& call, UnaryCallDone done) {
-    answering = std::thread([&noticed, call, done = std::move(done)]() mutable {
-      while (!call.cancelled()) std::this_thread::yield();
-      noticed.Notify();
-      std::move(done)(call.Check(absl::Now()));
-    });
+    ASSERT_TRUE(
+        answering.TrySchedule([&, call, done = std::move(done)]() mutable {
+          arrived.Notify();
+          while (!call.cancelled()) std::this_thread::yield();
+          noticed.Notify();
+          std::move(done)(call.Check(absl::Now()));
+        }));
   };
   Start();
   PendingCall call(channel_);
-  while (Health(channel_) != 1) std::this_thread::yield();
+  arrived.WaitForNotification();
   call.Cancel();
   noticed.WaitForNotification();
   EXPECT_THAT(call.Wait().status, StatusIs(absl::StatusCode::kCancelled));
-  answering.join();
 }
 
 TEST_F(GrpcServerTest, HealthFollowsServing) {
@@ -296,30 +304,36 @@ TEST_F(GrpcServerTest, OversizedMessageIsRefused) {
 }
 
 TEST_F(GrpcServerTest, ShutdownWaitsForCallsInFlight) {
-  Start({.shutdown_grace = absl::Seconds(60)});
+  Start({.shutdown_grace = absl::Hours(1)});
   PendingCall call(channel_);
   while (executor_.pending() == 0) std::this_thread::yield();
-  std::thread stopping([this] { server_->Shutdown(); });
-  // New connections are refused once the stop has begun.
-  while (Connect(server_->address())
-             ->WaitForConnected(
-                 absl::ToChronoTime(absl::Now() + absl::Milliseconds(50)))) {
-  }
+  std::atomic<bool> stopped{false};
+  std::thread stopping([this, &stopped] {
+    server_->Shutdown();
+    stopped = true;
+  });
+  // New calls are refused once the stop has begun.
+  while (AskHealth(channel_).ok()) std::this_thread::yield();
+  EXPECT_FALSE(stopped);
   executor_.RunAll();
   stopping.join();
   EXPECT_THAT(call.Wait().status, IsOk());
 }
 
 TEST_F(GrpcServerTest, ShutdownCancelsCallsAfterTheGrace) {
-  async_ = [](const CallContext& call, UnaryCallDone done) {
-    std::thread([call, done = std::move(done)]() mutable {
-      while (!call.cancelled()) std::this_thread::yield();
-      std::move(done)(absl::CancelledError("stopping"));
-    }).detach();
+  ThreadPool answering({.name = "answering", .threads = 1});
+  absl::Notification arrived;
+  async_ = [&](const CallContext& call, UnaryCallDone done) {
+    ASSERT_TRUE(
+        answering.TrySchedule([&, call, done = std::move(done)]() mutable {
+          arrived.Notify();
+          while (!call.cancelled()) std::this_thread::yield();
+          std::move(done)(absl::CancelledError("stopping"));
+        }));
   };
-  Start({.shutdown_grace = absl::Milliseconds(50)});
+  Start({.shutdown_grace = absl::Milliseconds(1)});
   PendingCall call(channel_);
-  while (Health(channel_) != 1) std::this_thread::yield();
+  arrived.WaitForNotification();
   server_->Shutdown();
   EXPECT_FALSE(call.Wait().status.ok());
 }

@@ -281,6 +281,7 @@ LIBRARIES = (
         re.compile(r"^httplib\.h$"),
         (
             "common/http",
+            "common/testing/http_client.h",
             "inference-service/inference/http/inference_http_test.cc",
             "inference-service/inference/server/inference_server_test.cc",
             "tests/bench/chroma_contender.cc",

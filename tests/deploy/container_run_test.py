@@ -19,8 +19,8 @@ import unittest
 import container_files_test
 import server_flags
 
-START_SECONDS = 60
-STOP_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 120
 
 # $1: what the image holds; $2...: the command. The image's files go to a file system of their own, because user 10001
 # may not read every folder that a checkout lies in.

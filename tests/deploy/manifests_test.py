@@ -34,7 +34,7 @@ def renderer() -> list[str] | None:
 
 def render(overlay: str) -> list[dict]:
     folder = server_flags.project_root() / "k8s/overlays" / overlay
-    rendered = subprocess.run([*renderer(), folder], capture_output=True, text=True, check=False, timeout=60)
+    rendered = subprocess.run([*renderer(), folder], capture_output=True, text=True, check=False, timeout=110)
     if rendered.returncode != 0:
         raise AssertionError(rendered.stderr)
     if "deprecated" in rendered.stderr.lower():

@@ -18,7 +18,7 @@ def known_flags(binary: str) -> set[str] | None:
     if not path.exists():
         print(f"{binary} is not built: its flags are not compared")
         return None
-    help_text = subprocess.run([path, "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    help_text = subprocess.run([path, "--help"], capture_output=True, text=True, check=True, timeout=110).stdout
     return set(re.findall(r"--[a-z][a-z0-9-]*", help_text))
 
 

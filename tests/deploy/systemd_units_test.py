@@ -35,7 +35,7 @@ class UnitsTest(unittest.TestCase):
             paths = [pathlib.Path(folder) / unit.name for unit in UNITS]
             result = subprocess.run(
                 ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *paths],
-                capture_output=True, text=True, check=False, timeout=60)
+                capture_output=True, text=True, check=False, timeout=110)
             complaints = [line for line in result.stderr.splitlines() if folder in line or "diptych" in line]
             self.assertEqual(complaints, [])
 
@@ -46,7 +46,7 @@ class UnitsTest(unittest.TestCase):
             with self.subTest(unit.name):
                 result = subprocess.run(
                     ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit],
-                    capture_output=True, text=True, check=False, timeout=60)
+                    capture_output=True, text=True, check=False, timeout=110)
                 self.assertEqual(result.returncode, 0, result.stdout[-600:] + result.stderr)
 
 

@@ -9,7 +9,8 @@ import time
 import urllib.error
 import urllib.request
 
-START_SECONDS_MAX = 30
+# Long, because a busy machine is no fault of what is tested.
+START_SECONDS_MAX = 200
 
 
 def free_port():
@@ -36,7 +37,7 @@ class FakeInference:
         deadline = time.monotonic() + START_SECONDS_MAX
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                if urllib.request.urlopen(self.url + "/.well-known/ready", timeout=1).status == 204:
+                if urllib.request.urlopen(self.url + "/.well-known/ready", timeout=10).status == 204:
                     return self
             except (urllib.error.URLError, OSError):
                 time.sleep(0.02)

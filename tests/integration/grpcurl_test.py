@@ -111,8 +111,8 @@ class GrpcurlTest(unittest.TestCase):
         cls.addClassCleanup(cls.services.__exit__)
 
     def grpcurl(self, *arguments, messages=()):
-        return subprocess.run([self.program, "-plaintext", "-max-time", "30", *arguments], capture_output=True, text=True,
-                              timeout=60, input="\n".join(json.dumps(message) for message in messages))
+        return subprocess.run([self.program, "-plaintext", "-max-time", "200", *arguments], capture_output=True, text=True,
+                              timeout=300, input="\n".join(json.dumps(message) for message in messages))
 
     def address(self, method):
         return self.services.inference if method.startswith("inference") else self.services.storage

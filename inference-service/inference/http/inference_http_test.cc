@@ -10,10 +10,10 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/http_client.h"
 #include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "httplib.h"
 #include "inference/pipeline/gated_models_test.h"
 #include "nlohmann/json.hpp"
 
@@ -57,9 +57,7 @@ class InferenceHttpTest : public ::testing::Test {
   }
 
   std::unique_ptr<httplib::Client> NewClient() const {
-    auto client = std::make_unique<httplib::Client>("127.0.0.1", http_->port());
-    client->set_keep_alive(true);
-    return client;
+    return ConnectHttp(http_->port());
   }
 
   struct Answer {
@@ -210,12 +208,14 @@ TEST_F(InferenceHttpTest, RequestsAtTheSameTimeShareABatch) {
     });
   }
   // Whatever the first batch has, all that come while it is held make one more.
+  // What one of the two preparing threads has yet to hand over may make
+  // another.
   encoder_->AwaitBatches(1);
   AwaitPrepared(8);
   encoder_->Open();
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(answered, 8);
-  EXPECT_LE(encoder_->batches(), 3);
+  EXPECT_LE(encoder_->batches(), 4);
 }
 
 TEST_F(InferenceHttpTest, FullQueueSaysWhenToComeBack) {

@@ -12,11 +12,11 @@
 
 #include "common/rpc/status_conversion.h"
 #include "common/status/error_details.h"
+#include "common/testing/http_client.h"
 #include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "httplib.h"
 #include "inference/model/fake_model.h"
 
 namespace diptych::inference {
@@ -119,8 +119,8 @@ TEST(InferenceServerTest, WhatIsSentAgainComesFromTheCache) {
   const auto stub = v1::InferenceService::NewStub(grpc::CreateChannel(
       server->address(), grpc::InsecureChannelCredentials()));
   for (int i = 0; i < 3; ++i) EXPECT_GT(DimensionOf(*stub), 0);
-  httplib::Client http("127.0.0.1", server->http_port());
-  EXPECT_THAT(http.Get("/metrics")->body,
+  const auto http = ConnectHttp(server->http_port());
+  EXPECT_THAT(http->Get("/metrics")->body,
               HasSubstr("diptych_inference_cache_hits_total{model=\"a\"} 2"));
 }
 
@@ -140,12 +140,12 @@ TEST(InferenceServerTest, ServesPicturesAndTextsOfSeveralModels) {
   EXPECT_EQ(response.model(), "b");
   EXPECT_EQ(response.embeddings_size(), 2);
 
-  httplib::Client http("127.0.0.1", server->http_port());
-  EXPECT_EQ(http.Get("/.well-known/ready")->status, 204);
-  const auto vectorized = http.Post(
+  const auto http = ConnectHttp(server->http_port());
+  EXPECT_EQ(http->Get("/.well-known/ready")->status, 204);
+  const auto vectorized = http->Post(
       "/vectorize", R"({"texts":["a red circle"]})", "application/json");
   EXPECT_EQ(vectorized->status, 200);
-  EXPECT_THAT(http.Get("/metrics")->body,
+  EXPECT_THAT(http->Get("/metrics")->body,
               HasSubstr("diptych_rpc_finished_total{code=\"OK\","
                         "method=\"Vectorize\"} 1"));
   server->Stop();

@@ -38,7 +38,9 @@ class InferenceServiceTest : public ::testing::Test {
     encoder_ = &models_.Add({});
     service_ = std::make_unique<InferenceServiceImpl>(
         models_.models(), ServiceLimits(), models_.metrics());
-    auto server = GrpcServer::Start({}, {{"x", service_.get()}});
+    // A stop waits for the test, however slow the machine is.
+    auto server = GrpcServer::Start({.shutdown_grace = absl::Hours(1)},
+                                    {{"x", service_.get()}});
     ASSERT_THAT(server, IsOk());
     server_ = *std::move(server);
     stub_ = v1::InferenceService::NewStub(grpc::CreateChannel(
@@ -59,7 +61,7 @@ class InferenceServiceTest : public ::testing::Test {
 
   absl::Status Call(const v1::VectorizeRequest& request,
                     v1::VectorizeResponse* response = nullptr,
-                    absl::Duration timeout = absl::Minutes(1)) {
+                    absl::Duration timeout = absl::Minutes(30)) {
     v1::VectorizeResponse ignored;
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));

@@ -75,7 +75,9 @@ TEST_F(IndexSnapshotTest, WritesGoOnBesideSnapshots) {
   ASSERT_THAT(Write(0, 120), IsOk());
   std::atomic<bool> done{false};
   std::thread snapshots([&] {
-    while (!done) EXPECT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+    do {
+      EXPECT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+    } while (!done);
   });
   std::thread searches([&] {
     while (!done) {

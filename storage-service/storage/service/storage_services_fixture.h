@@ -45,7 +45,7 @@ class HangingVectorizer final : public Vectorizer {
       const CallContext& context, absl::string_view model,
       absl::Span<const VectorizerInput> inputs) override {
     if (hang_) {
-      if (!entered_.HasBeenNotified()) entered_.Notify();
+      if (!first_entered_.exchange(true)) entered_.Notify();
       release_.WaitForNotification();
     }
     return fake.Vectorize(context, model, inputs);
@@ -57,7 +57,7 @@ class HangingVectorizer final : public Vectorizer {
   FakeVectorizer fake{kDimension};
 
  private:
-  std::atomic<bool> hang_{false};
+  std::atomic<bool> hang_{false}, first_entered_{false};
   absl::Notification entered_, release_;
 };
 

@@ -1,6 +1,8 @@
 #include "storage/uri/https_loader.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <optional>
@@ -332,12 +334,23 @@ TEST_F(HttpsLoaderTest, ACertificateOfAnotherHostIsNotTrusted) {
 }
 
 TEST_F(HttpsLoaderTest, NobodyListeningIsUnavailable) {
+  // A bound socket that does not listen keeps the port from everybody else.
+  const int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(bound, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(getsockname(bound, reinterpret_cast<sockaddr*>(&address), &size),
+            0);
   Serve([](const std::string&) { return std::string(); });
-  const std::string uri = Uri();
-  const auto loader = Create(Options());
-  server_.reset();
-  ExpectFailed(loader->Load({}, uri), absl::StatusCode::kUnavailable,
-               kUriUnavailable, /*retry=*/true);
+  HttpsLoaderOptions options = Options();
+  const std::string host = absl::StrCat(kHost, ":", ntohs(address.sin_port));
+  options.hosts.push_back(host);
+  ExpectFailed(Create(options)->Load({}, absl::StrCat("https://", host, "/")),
+               absl::StatusCode::kUnavailable, kUriUnavailable,
+               /*retry=*/true);
+  close(bound);
 }
 
 TEST(HttpsLoaderHostsTest, HostsAreNamesWithOrWithoutPort) {
