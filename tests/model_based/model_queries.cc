@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "tests/model_based/model_words.h"
 
 namespace diptych::storage {
 namespace {
@@ -33,7 +34,7 @@ void Sort(ExpectedRanking& ranking) {
 }
 
 ExpectedRanking RankBySpace(const StoredCollection& collection,
-                            const SpaceTarget& target,
+                            const QueryTarget& target,
                             const std::set<std::string>& eligible,
                             std::optional<double> max) {
   ExpectedRanking ranking;
@@ -48,6 +49,27 @@ ExpectedRanking RankBySpace(const StoredCollection& collection,
     ranking.objects.push_back({id, distance});
   }
   Sort(ranking);
+  return ranking;
+}
+
+// Statistics are of all objects, whatever is eligible.
+ExpectedRanking RankByWords(const StoredCollection& collection,
+                            const v1::Keyword& words,
+                            const std::set<std::string>& eligible) {
+  const std::map<std::string, WordScore> scores =
+      ScoresOfWords(collection.objects, words);
+  ExpectedRanking ranking;
+  for (const auto& [id, score] : scores) {
+    if (eligible.contains(id)) ranking.objects.push_back({id, -score.score});
+  }
+  Sort(ranking);
+  for (size_t i = 1; i < ranking.objects.size(); ++i) {
+    const RankedObject& before = ranking.objects[i - 1];
+    const RankedObject& object = ranking.objects[i];
+    ranking.ambiguous = ranking.ambiguous || (before.value == object.value &&
+                                              scores.at(before.id).weights !=
+                                                  scores.at(object.id).weights);
+  }
   return ranking;
 }
 
@@ -131,7 +153,7 @@ std::vector<RankedObject> Group(const StoredCollection& collection,
 // In the order in which maximal marginal relevance picks.
 ExpectedResults Diversify(const StoredCollection& collection,
                           const v1::Diversity& diversity,
-                          const SpaceTarget& target, size_t wanted,
+                          const QueryTarget& target, size_t wanted,
                           std::vector<RankedObject> candidates) {
   ExpectedResults results;
   const size_t count =
@@ -185,8 +207,11 @@ ExpectedRanking RankingOf(const StoredCollection& collection,
   if (request.has_max_distance()) max = request.max_distance();
   if (request.has_min_certainty()) max = 2 * (1 - request.min_certainty());
   std::vector<ExpectedRanking> rankings;
-  for (const SpaceTarget& target : targets.parts)
-    rankings.push_back(RankBySpace(collection, target, eligible, max));
+  for (const QueryTarget& target : targets.parts) {
+    rankings.push_back(target.words != nullptr
+                           ? RankByWords(collection, *target.words, eligible)
+                           : RankBySpace(collection, target, eligible, max));
+  }
   if (!request.has_fusion()) return rankings[0];
   return Fuse(request.fusion(), rankings, targets);
 }
@@ -230,7 +255,8 @@ std::string Model::JudgeResults(StoredCollection& collection,
       RankingOf(collection, request, targets, eligible);
   const ExpectedResults expected =
       ResultsOf(collection, request, targets, ranking);
-  const bool vector_query = !targets.parts.empty() && !request.has_fusion();
+  const bool scored = request.has_fusion() || request.has_keyword();
+  const bool vector_query = !targets.parts.empty() && !scored;
   if (expected.ambiguous) ++ambiguous_;
 
   std::map<std::string, double> values;
@@ -246,8 +272,7 @@ std::string Model::JudgeResults(StoredCollection& collection,
     const auto value = values.find(id);
     if (value == values.end() && !expected.ambiguous)
       return differs("does not match");
-    if (result.has_distance() != vector_query ||
-        result.has_score() != request.has_fusion() ||
+    if (result.has_distance() != vector_query || result.has_score() != scored ||
         result.has_certainty() !=
             (vector_query &&
              targets.parts[0].space->metric() == v1::METRIC_COSINE) ||

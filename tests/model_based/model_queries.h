@@ -19,21 +19,24 @@ struct RankedObject {
   double value = 0;
 };
 
-// What one query, or one part of a fusion, is near to.
-struct SpaceTarget {
+// What one query, or one part of a fusion, is near to: a vector of a space, or
+// words.
+struct QueryTarget {
   v1::VectorSpace* space = nullptr;
   Numbers vector;
+  const v1::Keyword* words = nullptr;
   double weight = 1;
 };
 
 struct QueryTargets {
   // What the query may fail with; none: it must succeed.
   Codes errors;
-  std::vector<SpaceTarget> parts;
+  std::vector<QueryTarget> parts;
   // Of all parts.
   std::set<std::string> excluded;
 };
 
+// Points into the request.
 QueryTargets TargetsOf(StoredCollection& collection,
                        const v1::QueryRequest& request);
 

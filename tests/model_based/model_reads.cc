@@ -1,5 +1,12 @@
 // Judging what is read of objects.
 #include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,9 +18,60 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
+// A longer text is ordered by its beginning.
+constexpr size_t kOrderedBytesMax = 256;
+
 Numbers NumbersOf(const v1::Vector& vector) {
   return Numbers(vector.dense().values().begin(),
                  vector.dense().values().end());
+}
+
+// Where a value comes in an order: its kind, then the number or the text.
+using PlaceInOrder = std::tuple<int, long double, std::string>;
+// 64 bits of mantissa or more hold every int64 and every double.
+static_assert(std::numeric_limits<long double>::digits >= 64);
+
+std::optional<PlaceInOrder> PlaceOf(const v1::Value& value) {
+  switch (value.kind_case()) {
+    case v1::Value::kBoolValue:
+      return PlaceInOrder(0, value.bool_value() ? 1 : 0, "");
+    case v1::Value::kIntegerValue:
+      return PlaceInOrder(1, value.integer_value(), "");
+    case v1::Value::kDoubleValue:
+      return PlaceInOrder(1, value.double_value(), "");
+    case v1::Value::kTextValue:
+      return PlaceInOrder(2, 0, value.text_value().substr(0, kOrderedBytesMax));
+    case v1::Value::kTimestampValue:
+      return PlaceInOrder(3,
+                          value.timestamp_value().seconds() * 1e9L +
+                              value.timestamp_value().nanos(),
+                          "");
+    default:
+      return std::nullopt;
+  }
+}
+
+// Equals, and those without a place, which are last, by their ids.
+std::vector<std::string> InOrder(const StoredCollection& collection,
+                                 const std::set<std::string>& ids,
+                                 const v1::OrderBy& order_by) {
+  std::map<PlaceInOrder, std::vector<std::string>> placed;
+  std::vector<std::string> last;
+  for (const std::string& id : ids) {
+    const auto& properties = collection.objects.at(id).properties;
+    const auto value = properties.find(order_by.property());
+    const auto place =
+        value == properties.end() ? std::nullopt : PlaceOf(value->second);
+    (place.has_value() ? placed[*place] : last).push_back(id);
+  }
+  std::vector<std::vector<std::string>> groups;
+  for (auto& [place, group] : placed) groups.push_back(std::move(group));
+  if (order_by.descending()) std::reverse(groups.begin(), groups.end());
+  groups.push_back(std::move(last));
+  std::vector<std::string> ordered;
+  for (const auto& group : groups)
+    ordered.insert(ordered.end(), group.begin(), group.end());
+  return ordered;
 }
 
 }  // namespace
@@ -113,8 +171,12 @@ std::string Model::Judge(
       !difference.empty() || !codes.empty()) {
     return difference;
   }
-  const std::set<std::string> ids = collection->Matching(
+  const std::set<std::string> matching = collection->Matching(
       first_page.has_filter() ? &first_page.filter() : nullptr);
+  const std::vector<std::string> ids =
+      first_page.has_order_by()
+          ? InOrder(*collection, matching, first_page.order_by())
+          : std::vector<std::string>(matching.begin(), matching.end());
   auto expected = ids.begin();
   for (const v1::ListObjectsResponse& page : *answer) {
     if (page.objects_size() > first_page.page_size())

@@ -140,10 +140,27 @@ class PartReader {
   QueryTargets& targets_;
 };
 
+void AddWords(const v1::Keyword& words, const std::string& space, double weight,
+              QueryTargets& targets) {
+  bool wrong = words.text().empty() || !space.empty();
+  const std::set<std::string> searched(words.properties().begin(),
+                                       words.properties().end());
+  for (const auto& [property, boost] : words.boosts()) {
+    wrong = wrong || boost <= 0 ||
+            (!searched.empty() && !searched.contains(property));
+  }
+  if (wrong) targets.errors.insert(absl::StatusCode::kInvalidArgument);
+  targets.parts.push_back({nullptr, {}, &words, weight});
+}
+
 // `Part` is a QueryRequest or a FusionPart, which name their kinds alike.
 template <typename Part>
 void AddPart(StoredCollection& collection, const Part& part, double weight,
              QueryTargets& targets) {
+  if (part.has_keyword()) {
+    AddWords(part.keyword(), part.vector_space(), weight, targets);
+    return;
+  }
   v1::VectorSpace* space = collection.FindSpace(part.vector_space());
   if (space == nullptr) {
     targets.errors.insert(absl::StatusCode::kInvalidArgument);
@@ -157,7 +174,7 @@ void AddPart(StoredCollection& collection, const Part& part, double weight,
   if (part.has_near_vector()) vector = reader.Read(part.near_vector());
   if (part.has_mix()) vector = reader.Read(part.mix());
   if (part.has_recommend()) vector = reader.Read(part.recommend());
-  targets.parts.push_back({space, std::move(vector), weight});
+  targets.parts.push_back({space, std::move(vector), nullptr, weight});
 }
 
 }  // namespace
@@ -172,8 +189,13 @@ QueryTargets TargetsOf(StoredCollection& collection,
   } else if (request.query_case() != v1::QueryRequest::QUERY_NOT_SET) {
     AddPart(collection, request, 1, targets);
   }
-  if (request.has_min_certainty() && !targets.parts.empty() &&
-      targets.parts[0].space->metric() != v1::METRIC_COSINE) {
+  const bool of_distances = request.has_max_distance() ||
+                            request.has_min_certainty() ||
+                            request.has_diversity();
+  if (request.has_keyword()
+          ? of_distances
+          : request.has_min_certainty() && !targets.parts.empty() &&
+                targets.parts[0].space->metric() != v1::METRIC_COSINE) {
     targets.errors.insert(absl::StatusCode::kInvalidArgument);
   }
   return targets;

@@ -49,6 +49,7 @@ class RandomOperations {
   v1::NearObject NearObject();
   v1::Mix Mix();
   v1::Recommend Recommend();
+  v1::Keyword Keyword();
   // Some kind of query, into a QueryRequest or a FusionPart.
   template <typename Part>
   void ChooseKind(Part& part);

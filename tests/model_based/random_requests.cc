@@ -183,6 +183,13 @@ ListAllObjects RandomOperations::List() {
   list.first_page.set_page_size(1 + static_cast<int>(Below(40)));
   AddFilter(list.first_page);
   *list.first_page.mutable_projection() = Projection();
+  if (Chance(0.6)) {
+    v1::OrderBy& order_by = *list.first_page.mutable_order_by();
+    order_by.set_property(
+        random_.PickFrom<std::string>({"a", "b.c", "größe", "id", "document",
+                                       "video", "tags", "photo", "nowhere"}));
+    order_by.set_descending(Chance(0.5));
+  }
   list.restart_between = Chance(0.02);
   return list;
 }
@@ -253,10 +260,40 @@ v1::Recommend RandomOperations::Recommend() {
   return query;
 }
 
+v1::Keyword RandomOperations::Keyword() {
+  v1::Keyword query;
+  // Words of the objects, in other letters too, some of them several times.
+  std::string& text = *query.mutable_text();
+  for (size_t count = 1 + Below(4); count > 0; --count) {
+    absl::StrAppend(
+        &text,
+        Chance(0.7) ? Text()
+                    : random_.PickFrom<std::string>(
+                          {"RED", "GRÖSSE", "中", "文", "redder", "it's ÖL",
+                           "x", "d", "sofa-sofa,sofa", "none of these words"}),
+        " ");
+  }
+  if (Chance(0.02)) text.clear();
+  std::set<std::string> names;
+  for (size_t count = Chance(0.5) ? Below(5) : 0; count > 0; --count) {
+    names.insert(random_.PickFrom<std::string>(
+        {"document", "title", "tags", "a", "b.c", "größe", "nowhere"}));
+  }
+  query.mutable_properties()->Assign(names.begin(), names.end());
+  for (const char* name : {"document", "a", "tags"}) {
+    if (!names.empty() && !names.contains(name) && !Chance(0.01)) continue;
+    if (Chance(0.3)) {
+      (*query.mutable_boosts())[name] =
+          Chance(0.02) ? -1 : random_.PickFrom<double>({0.25, 1, 2, 7.5});
+    }
+  }
+  return query;
+}
+
 template <typename Part>
 void RandomOperations::ChooseKind(Part& part) {
   part.set_vector_space(Space());
-  switch (Below(7)) {
+  switch (Below(9)) {
     case 0:
       *part.mutable_near_text() = NearText();
       break;
@@ -271,6 +308,11 @@ void RandomOperations::ChooseKind(Part& part) {
       break;
     case 4:
       *part.mutable_recommend() = Recommend();
+      break;
+    case 5:
+    case 6:
+      *part.mutable_keyword() = Keyword();
+      if (!Chance(0.02)) part.clear_vector_space();
       break;
     default:
       *part.mutable_near_vector()->mutable_vector() = Vector();
@@ -298,7 +340,9 @@ v1::QueryRequest RandomOperations::Query() {
     }
   } else {
     ChooseKind(request);
-    if (Chance(0.2)) {
+    // Words have no distance.
+    if (request.has_keyword() && !Chance(0.02)) {
+    } else if (Chance(0.2)) {
       request.set_max_distance(static_cast<double>(Below(1000)) / 250 - 0.5);
     } else if (Chance(0.1)) {
       request.set_min_certainty(static_cast<double>(Below(1000)) / 1000);
@@ -309,7 +353,8 @@ v1::QueryRequest RandomOperations::Query() {
     group_by.set_property(
         random_.PickFrom<std::string>({"video", "video", "a", "document"}));
     group_by.set_group_size(static_cast<int>(Below(4)));
-  } else if (!request.has_fusion() && Chance(0.2)) {
+  } else if (!request.has_fusion() &&
+             Chance(request.has_keyword() ? 0.02 : 0.2)) {
     v1::Diversity& diversity = *request.mutable_diversity();
     diversity.set_lambda(random_.PickFrom<double>({0, 0.3, 0.5, 0.7, 1}));
     if (Chance(0.5)) diversity.set_candidates(40 + static_cast<int>(Below(40)));

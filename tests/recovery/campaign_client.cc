@@ -1,7 +1,9 @@
 #include "tests/recovery/campaign_client.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -49,38 +51,35 @@ int64_t CampaignClient::NextWrite() {
 
 absl::Status CampaignClient::Work(
     const std::shared_ptr<grpc::Channel>& channel) {
+  using Step = absl::Status (CampaignClient::*)(CampaignStubs&);
+  // Each is taken as often as it stands here.
+  static constexpr Step kSteps[] = {&CampaignClient::Upsert,
+                                    &CampaignClient::Upsert,
+                                    &CampaignClient::Insert,
+                                    &CampaignClient::Update,
+                                    &CampaignClient::Update,
+                                    &CampaignClient::DeleteIds,
+                                    &CampaignClient::DeleteByFilter,
+                                    &CampaignClient::Import,
+                                    &CampaignClient::Get,
+                                    &CampaignClient::Query};
   CampaignStubs stubs(channel);
   absl::Status status;
-  while (status.ok()) {
-    switch (Below(10)) {
-      case 0:
-      case 1:
-        status = Upsert(stubs);
-        break;
-      case 2:
-        status = Insert(stubs);
-        break;
-      case 3:
-      case 4:
-        status = Update(stubs);
-        break;
-      case 5:
-        status = DeleteIds(stubs);
-        break;
-      case 6:
-        status = DeleteByFilter(stubs);
-        break;
-      case 7:
-        status = Import(stubs);
-        break;
-      case 8:
-        status = Get(stubs);
-        break;
-      default:
-        status = Query(stubs);
-    }
-  }
+  while (status.ok()) status = (this->*kSteps[Below(std::size(kSteps))])(stubs);
   return status;
+}
+
+template <typename Request, typename Response>
+absl::Status CampaignClient::Change(
+    CampaignStubs& stubs,
+    grpc::Status (v1::ObjectService::Stub::*method)(grpc::ClientContext*,
+                                                    const Request&, Response*),
+    const Request& request, WriteLedger::Change change, Response& response) {
+  ledger_.Begin(std::move(change));
+  DIPTYCH_RETURN_IF_ERROR(
+      CampaignCall(*stubs.objects, method, request, response));
+  ledger_.Acknowledge(1);
+  return absl::OkStatus();
 }
 
 absl::Status CampaignClient::Upsert(CampaignStubs& stubs) {
@@ -92,13 +91,9 @@ absl::Status CampaignClient::Upsert(CampaignStubs& stubs) {
     *request.add_objects() = MarkedObject(id, {write, write});
     change[id] = {write, write};
   }
-  ledger_.Begin(std::move(change));
   v1::UpsertObjectsResponse response;
-  DIPTYCH_RETURN_IF_ERROR(CampaignCall(*stubs.objects,
-                                       &v1::ObjectService::Stub::UpsertObjects,
-                                       request, response));
-  ledger_.Acknowledge(1);
-  return absl::OkStatus();
+  return Change(stubs, &v1::ObjectService::Stub::UpsertObjects, request,
+                std::move(change), response);
 }
 
 absl::Status CampaignClient::Insert(CampaignStubs& stubs) {
@@ -115,12 +110,9 @@ absl::Status CampaignClient::Insert(CampaignStubs& stubs) {
       change[id] = {write, write};
     }
   }
-  ledger_.Begin(std::move(change));
   v1::InsertObjectsResponse response;
-  DIPTYCH_RETURN_IF_ERROR(CampaignCall(*stubs.objects,
-                                       &v1::ObjectService::Stub::InsertObjects,
-                                       request, response));
-  ledger_.Acknowledge(1);
+  DIPTYCH_RETURN_IF_ERROR(Change(stubs, &v1::ObjectService::Stub::InsertObjects,
+                                 request, std::move(change), response));
   return response.existing_ids_size() == existing
              ? absl::OkStatus()
              : Wrong("an insert found other objects than there are");
@@ -141,12 +133,9 @@ absl::Status CampaignClient::Update(CampaignStubs& stubs) {
       change[id] = {write, found->second.picture_write};
     }
   }
-  ledger_.Begin(std::move(change));
   v1::UpdateObjectsResponse response;
-  DIPTYCH_RETURN_IF_ERROR(CampaignCall(*stubs.objects,
-                                       &v1::ObjectService::Stub::UpdateObjects,
-                                       request, response));
-  ledger_.Acknowledge(1);
+  DIPTYCH_RETURN_IF_ERROR(Change(stubs, &v1::ObjectService::Stub::UpdateObjects,
+                                 request, std::move(change), response));
   return response.missing_ids_size() == missing
              ? absl::OkStatus()
              : Wrong("an update missed other objects than are missing");
@@ -162,12 +151,9 @@ absl::Status CampaignClient::DeleteIds(CampaignStubs& stubs) {
     change[id] = std::nullopt;
     if (ledger_.objects().contains(id)) ++there;
   }
-  ledger_.Begin(std::move(change));
   v1::DeleteObjectsResponse response;
-  DIPTYCH_RETURN_IF_ERROR(CampaignCall(*stubs.objects,
-                                       &v1::ObjectService::Stub::DeleteObjects,
-                                       request, response));
-  ledger_.Acknowledge(1);
+  DIPTYCH_RETURN_IF_ERROR(Change(stubs, &v1::ObjectService::Stub::DeleteObjects,
+                                 request, std::move(change), response));
   return response.deleted_count() == there
              ? absl::OkStatus()
              : Wrong("a deletion counted other objects than there were");
@@ -187,12 +173,9 @@ absl::Status CampaignClient::DeleteByFilter(CampaignStubs& stubs) {
     request.add_ids(absl::StrCat("client", number_, "-", i));
   }
   const auto there = static_cast<int64_t>(change.size());
-  ledger_.Begin(std::move(change));
   v1::DeleteObjectsResponse response;
-  DIPTYCH_RETURN_IF_ERROR(CampaignCall(*stubs.objects,
-                                       &v1::ObjectService::Stub::DeleteObjects,
-                                       request, response));
-  ledger_.Acknowledge(1);
+  DIPTYCH_RETURN_IF_ERROR(Change(stubs, &v1::ObjectService::Stub::DeleteObjects,
+                                 request, std::move(change), response));
   return response.deleted_count() == there
              ? absl::OkStatus()
              : Wrong("a deletion by filter counted other objects than matched");

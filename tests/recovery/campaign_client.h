@@ -66,6 +66,14 @@ class CampaignClient {
   std::vector<std::string> Ids(size_t most);
   int64_t NextWrite();
 
+  // Sends a request that makes this change as a whole or not at all.
+  template <typename Request, typename Response>
+  absl::Status Change(CampaignStubs& stubs,
+                      grpc::Status (v1::ObjectService::Stub::*method)(
+                          grpc::ClientContext*, const Request&, Response*),
+                      const Request& request, WriteLedger::Change change,
+                      Response& response);
+
   absl::Status Upsert(CampaignStubs& stubs);
   absl::Status Insert(CampaignStubs& stubs);
   absl::Status Update(CampaignStubs& stubs);
