@@ -30,6 +30,13 @@ using Json = nlohmann::json;
 // Debian's interpreter: its Pillow is the one that the golden values name.
 constexpr char kPython[] = "/usr/bin/python3";
 
+// AddressSanitizer makes each take half a second.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kRandomPictures = 60;
+#else
+constexpr int kRandomPictures = 240;
+#endif
+
 std::string ReadFile(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.good()) << path;
@@ -106,8 +113,8 @@ TEST(ImageGoldenTest, RandomPicturesAreEqualToPillow) {
     GTEST_SKIP() << "Debian's python3-pil and python3-numpy are not installed";
   }
   const TempDirectory directory;
-  MakeGolden(absl::StrCat("random '", directory.path().string(),
-                          "' --count 240 --seed 7"));
+  MakeGolden(absl::StrCat("random '", directory.path().string(), "' --count ",
+                          kRandomPictures, " --seed 7"));
   ExpectEqualToPillow(directory.File("golden.json"), directory.path());
 }
 
