@@ -171,6 +171,53 @@ TEST_F(IndexSnapshotTest, ARecordDamagedBehindASnapshotCanBeReplaced) {
   EXPECT_THAT(Answers(), HasSubstr("id4="));
 }
 
+TEST_F(IndexSnapshotTest, WithoutSnapshotsTheChangeLogDoesNotGrow) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 30), IsOk());
+  const std::string before = Answers();
+  engine_.reset();
+  // As long as nothing changes, the snapshot of before is good.
+  options_.index_snapshots.changes_min = 0;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Answers(), before);
+  options_.index_snapshots.changes_min = 1;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), before);
+
+  options_.index_snapshots.changes_min = 0;
+  ASSERT_THAT(Open(), IsOk());
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(Write(i, i + 25), IsOk());
+    ASSERT_THAT(Delete({absl::StrCat("id", i)}), IsOk());
+  }
+  const std::string after = Answers();
+  engine_.reset();
+  Edit([](WriteTransaction& transaction) -> absl::Status {
+    auto cursor = transaction.NewCursor(Table::kChanges);
+    if (!cursor.ok()) return cursor.status();
+    auto found = (*cursor)->Seek("");
+    EXPECT_THAT(found, IsOkAndHolds(false));
+    auto record = ReadIndexSnapshotRecord(transaction);
+    if (record.ok()) {
+      EXPECT_FALSE(record->has_value());
+    }
+    return record.status();
+  });
+  // They are taken up again where they are wanted.
+  options_.index_snapshots.changes_min = 1;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("records"), 1);
+  EXPECT_EQ(Answers(), after);
+  ASSERT_THAT(Delete({"id20"}), IsOk());
+  const std::string changed = Answers();
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), changed);
+  EXPECT_EQ(SnapshotFiles().size(), 1u);
+}
+
 TEST_F(IndexSnapshotTest, BackupsCompactionAndResetKeepWorking) {
   options_.snapshot_directory = directory_.path() / "backups";
   ASSERT_THAT(Open(), IsOk());

@@ -234,6 +234,12 @@ absl::Status LocalCollection::WriteIndexSnapshotLocked() {
   return absl::OkStatus();
 }
 
+absl::Status LocalCollection::KeepChangesBounded(
+    WriteTransaction& transaction) const {
+  if (environment_.index_snapshots.changes_min > 0) return absl::OkStatus();
+  return ForgetChanges(transaction, kTrimmedAtOnce);
+}
+
 absl::Status LocalCollection::CoverChanges(const IndexSnapshotRecord& record) {
   bool trimmed = false;
   const auto trim = [&](WriteTransaction& transaction) -> absl::Status {
