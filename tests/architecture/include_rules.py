@@ -235,6 +235,12 @@ LIBRARIES = (
         "what a URL may lead to is decided in one place",
     ),
     Library(
+        "zstd",
+        re.compile(r"^zstd"),
+        ("storage-service/storage/section_file",),
+        "what it cannot read becomes an absl::Status in one place",
+    ),
+    Library(
         "hnswlib",
         re.compile(r"^hnswlib/"),
         ("storage-service/storage/index", "tests/bench/plain_hnswlib.cc"),

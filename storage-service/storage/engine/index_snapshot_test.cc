@@ -5,6 +5,7 @@
 
 #include "storage/engine/index_snapshot_fixture.h"
 #include "storage/engine/object_table.h"
+#include "storage/record/key_codec.h"
 
 namespace diptych::storage {
 namespace {
@@ -62,6 +63,58 @@ TEST_P(IndexSnapshotPrecisionTest, ChangesBehindASnapshotAreReplayed) {
   // Once more, without a change in between.
   ASSERT_THAT(OpenAfterCrash(), IsOk());
   EXPECT_EQ(Answers(), answers);
+}
+
+// A row is made anew from the record of its vector. Where that is damaged, or
+// gone, the object is left out, and the index need not be built anew.
+TEST_P(IndexSnapshotPrecisionTest, VectorsDamagedBehindASnapshotAreLeftOut) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(GetParam()), IsOk());
+  ASSERT_THAT(Write(0, 60), IsOk());
+  ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
+  ASSERT_THAT(Write(60, 70), IsOk());
+  engine_.reset();
+  // Slots are given out in the order of writing: one of the graph's rows is
+  // damaged, one is gone, and one of the fresh rows is damaged.
+  Edit([](WriteTransaction& transaction) -> absl::Status {
+    for (const Slot slot : {4, 63}) {
+      const std::string key = VectorKey(slot, 0, 0);
+      auto record = transaction.Get(Table::kVectors, key);
+      if (!record.ok()) return record.status();
+      std::string damaged(**record);
+      damaged[9] ^= 1;
+      auto put = transaction.Put(Table::kVectors, key, damaged);
+      if (!put.ok()) return put;
+    }
+    return transaction.Delete(Table::kVectors, VectorKey(7, 0, 0)).status();
+  });
+  const auto all_but_three = [&] {
+    const std::string answers = Answers(false);
+    EXPECT_THAT(answers, HasSubstr("id5="));
+    for (const char* id : {"id4=", "id7=", "id63="}) {
+      EXPECT_THAT(answers, ::testing::Not(HasSubstr(id)));
+    }
+    EXPECT_EQ(engine_
+                  ->CountObjects(
+                      {}, {kCollection,
+                           ParseFilterExpression("n >= 0", Limits()).value()})
+                  .value_or(0),
+              67u);
+  };
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  all_but_three();
+  // The next snapshot knows of them.
+  ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  all_but_three();
+  for (const int id : {4, 7, 63}) ASSERT_THAT(Write(id, id + 1), IsOk());
+  const std::string mended = Answers();
+  EXPECT_THAT(mended, HasSubstr("id4="));
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), mended);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, IndexSnapshotPrecisionTest,
