@@ -33,6 +33,9 @@ find_package(OpenSSL REQUIRED)
 # xxHash 0.8: checksums of stored records.
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
+# zstd 1.5: index snapshots are compressed with it. Included by one adapter only.
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+
 # LMDB 0.9.24: the storage service's truth. Included by one adapter only.
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 

@@ -16,9 +16,10 @@ class Folder:
 FOLDERS = (
     Folder("common", (), "knows neither service, so that both can build on it"),
     Folder("storage-service/storage/types", ("common",), "plain values that every layer above speaks"),
+    Folder("storage-service/storage/file_error", ("common",), "what a failed system call means, the same everywhere"),
     Folder(
         "storage-service/storage/section_file",
-        ("common",),
+        ("storage-service/storage/file_error", "common"),
         "checksummed files of whatever is derived; what is in them is not its business",
     ),
     Folder(
@@ -33,7 +34,7 @@ FOLDERS = (
     ),
     Folder(
         "storage-service/storage/record",
-        ("storage-service/storage/types", "common"),
+        ("storage-service/storage/file_error", "storage-service/storage/types", "common"),
         "the truth does not depend on what is derived from it",
     ),
     Folder(
@@ -54,6 +55,7 @@ FOLDERS = (
     Folder(
         "storage-service/storage/engine",
         (
+            "storage-service/storage/file_error",
             "storage-service/storage/filter",
             "storage-service/storage/index",
             "storage-service/storage/keyword",
@@ -231,6 +233,12 @@ LIBRARIES = (
         re.compile(r"^curl/"),
         ("storage-service/storage/uri",),
         "what a URL may lead to is decided in one place",
+    ),
+    Library(
+        "zstd",
+        re.compile(r"^zstd"),
+        ("storage-service/storage/section_file",),
+        "what it cannot read becomes an absl::Status in one place",
     ),
     Library(
         "hnswlib",

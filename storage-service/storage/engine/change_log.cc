@@ -68,6 +68,13 @@ absl::StatusOr<bool> TrimChanges(WriteTransaction& transaction,
   return keys.size() < limit;
 }
 
+absl::Status ForgetChanges(WriteTransaction& transaction, size_t limit) {
+  DIPTYCH_ASSIGN_OR_RETURN(const uint64_t last, ReadSequence(transaction));
+  DIPTYCH_RETURN_IF_ERROR(
+      transaction.Delete(Table::kMeta, kIndexSnapshotKey).status());
+  return TrimChanges(transaction, last, limit).status();
+}
+
 absl::StatusOr<std::optional<IndexSnapshotRecord>> ReadIndexSnapshotRecord(
     ReadTransaction& transaction) {
   DIPTYCH_ASSIGN_OR_RETURN(auto record,

@@ -5,9 +5,10 @@
 // number, and its change is written in its transaction. An index snapshot names
 // the last number that it covers; the changes behind it, and the objects under
 // the slots that they gave out, are what it lacks. Changes that a snapshot
-// covers are trimmed.
+// covers are trimmed; where no snapshots are written, all are.
 // Concurrency: functions on a transaction, which one thread uses at a time.
-// Limits: some 40 bytes per request and 4 per slot that it empties.
+// Limits: some 40 bytes per request and 4 per slot that it empties, until they
+// are trimmed.
 // Errors: DATA_LOSS for a damaged record or a gap; those of the store.
 #pragma once
 
@@ -38,6 +39,10 @@ absl::StatusOr<SlotSet> ReadRemovedSince(ReadTransaction& transaction,
 // be more.
 absl::StatusOr<bool> TrimChanges(WriteTransaction& transaction,
                                  uint64_t sequence, size_t limit);
+
+// Removes all changes, `limit` of them at most, and says that no index snapshot
+// counts, since it could not be brought up to date any more.
+absl::Status ForgetChanges(WriteTransaction& transaction, size_t limit);
 
 // nullopt: none was written.
 absl::StatusOr<std::optional<IndexSnapshotRecord>> ReadIndexSnapshotRecord(

@@ -70,13 +70,15 @@ class CollectionIndex {
   // be there in part: RemoveSlots makes that whole.
   void Save(const SlotSet& live, Slot end, SectionWriter& writer) const;
   // Takes over what Save wrote, with several threads. `sources` makes where the
-  // full vectors of a space are. On an error the index is empty, as it must be
-  // before. DATA_LOSS, FAILED_PRECONDITION: not of this collection's settings.
+  // full vectors of a space are; slots that lack one there, in a space in which
+  // they had one, are the result, and are in no index of that space. On an
+  // error the index is empty, as it must be before. DATA_LOSS,
+  // FAILED_PRECONDITION: not of this collection's settings.
   using VectorSources =
       std::function<std::unique_ptr<VectorSource>(uint8_t space)>;
-  absl::Status Load(const SectionFile& file, const SlotSet& live,
-                    const std::vector<uint32_t>& dimensions,
-                    const VectorSources& sources);
+  absl::StatusOr<SlotSet> Load(const SectionFile& file, const SlotSet& live,
+                               const std::vector<uint32_t>& dimensions,
+                               const VectorSources& sources);
 
   // The slots that match.
   absl::StatusOr<SlotSet> Evaluate(const Filter& filter) const;

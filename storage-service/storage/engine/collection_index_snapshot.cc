@@ -63,9 +63,10 @@ void CollectionIndex::Save(const SlotSet& live, Slot end,
   }
 }
 
-absl::Status CollectionIndex::Load(const SectionFile& file, const SlotSet& live,
-                                   const std::vector<uint32_t>& dimensions,
-                                   const VectorSources& sources) {
+absl::StatusOr<SlotSet> CollectionIndex::Load(
+    const SectionFile& file, const SlotSet& live,
+    const std::vector<uint32_t>& dimensions, const VectorSources& sources) {
+  SlotSet missing;
   const auto load_part = [&file](const auto& name, const auto& load) {
     auto section = file.Section(name);
     return section.ok() ? load(*section) : section.status();
@@ -79,8 +80,9 @@ absl::Status CollectionIndex::Load(const SectionFile& file, const SlotSet& live,
       const auto number = static_cast<uint8_t>(space);
       const auto source = sources(number);
       DIPTYCH_ASSIGN_OR_RETURN(
-          auto index, SegmentedIndex::Load(OptionsOf(number, dimensions[space]),
-                                           executor_, live, *source, reader));
+          auto index,
+          SegmentedIndex::Load(OptionsOf(number, dimensions[space]), executor_,
+                               live, *source, reader, missing));
       absl::MutexLock lock(&indexes_mutex_);
       indexes_[space] = std::move(index);
     }
@@ -100,8 +102,11 @@ absl::Status CollectionIndex::Load(const SectionFile& file, const SlotSet& live,
   load_vectors.join();
   status.Update(words);
   status.Update(spaces);
-  if (!status.ok()) Clear();
-  return status;
+  if (!status.ok()) {
+    Clear();
+    return status;
+  }
+  return missing;
 }
 
 }  // namespace diptych::storage

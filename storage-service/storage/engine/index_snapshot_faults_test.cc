@@ -20,9 +20,9 @@ TEST_F(IndexSnapshotTest, ATornOrFlippedFileIsNoticedAndTheIndexBuiltAnew) {
   const fs::path path = SnapshotFiles().front();
   const std::string whole = Content(path);
   // What is tried: every so many bytes, and so many random places.
-  size_t step = 16 << 10, places = 6;
+  const size_t step = 4096;
+  size_t places = 6;
   if (const char* wanted = std::getenv("DIPTYCH_SNAPSHOT_PLACES")) {
-    step = 4096;
     places = static_cast<size_t>(std::atoll(wanted));
   }
   const std::string data = Content(CollectionDirectory() / "data.mdb");

@@ -5,6 +5,7 @@
 
 #include "storage/engine/index_snapshot_fixture.h"
 #include "storage/engine/object_table.h"
+#include "storage/record/key_codec.h"
 
 namespace diptych::storage {
 namespace {
@@ -62,6 +63,58 @@ TEST_P(IndexSnapshotPrecisionTest, ChangesBehindASnapshotAreReplayed) {
   // Once more, without a change in between.
   ASSERT_THAT(OpenAfterCrash(), IsOk());
   EXPECT_EQ(Answers(), answers);
+}
+
+// A row is made anew from the record of its vector. Where that is damaged, or
+// gone, the object is left out, and the index need not be built anew.
+TEST_P(IndexSnapshotPrecisionTest, VectorsDamagedBehindASnapshotAreLeftOut) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(GetParam()), IsOk());
+  ASSERT_THAT(Write(0, 60), IsOk());
+  ASSERT_THAT(engine_->AwaitIndexing({}, kCollection), IsOk());
+  ASSERT_THAT(Write(60, 70), IsOk());
+  engine_.reset();
+  // Slots are given out in the order of writing: one of the graph's rows is
+  // damaged, one is gone, and one of the fresh rows is damaged.
+  Edit([](WriteTransaction& transaction) -> absl::Status {
+    for (const Slot slot : {4, 63}) {
+      const std::string key = VectorKey(slot, 0, 0);
+      auto record = transaction.Get(Table::kVectors, key);
+      if (!record.ok()) return record.status();
+      std::string damaged(**record);
+      damaged[9] ^= 1;
+      auto put = transaction.Put(Table::kVectors, key, damaged);
+      if (!put.ok()) return put;
+    }
+    return transaction.Delete(Table::kVectors, VectorKey(7, 0, 0)).status();
+  });
+  const auto all_but_three = [&] {
+    const std::string answers = Answers(false);
+    EXPECT_THAT(answers, HasSubstr("id5="));
+    for (const char* id : {"id4=", "id7=", "id63="}) {
+      EXPECT_THAT(answers, ::testing::Not(HasSubstr(id)));
+    }
+    EXPECT_EQ(engine_
+                  ->CountObjects(
+                      {}, {kCollection,
+                           ParseFilterExpression("n >= 0", Limits()).value()})
+                  .value_or(0),
+              67u);
+  };
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  all_but_three();
+  // The next snapshot knows of them.
+  ASSERT_THAT(engine_->WriteIndexSnapshots(), IsOk());
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  all_but_three();
+  for (const int id : {4, 7, 63}) ASSERT_THAT(Write(id, id + 1), IsOk());
+  const std::string mended = Answers();
+  EXPECT_THAT(mended, HasSubstr("id4="));
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), mended);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, IndexSnapshotPrecisionTest,
@@ -171,6 +224,53 @@ TEST_F(IndexSnapshotTest, ARecordDamagedBehindASnapshotCanBeReplaced) {
   EXPECT_EQ(Loads("snapshot"), 1);
   EXPECT_THAT(Write(4, 5), IsOk());
   EXPECT_THAT(Answers(), HasSubstr("id4="));
+}
+
+TEST_F(IndexSnapshotTest, WithoutSnapshotsTheChangeLogDoesNotGrow) {
+  ASSERT_THAT(Open(), IsOk());
+  ASSERT_THAT(Create(VectorPrecision::kInt8), IsOk());
+  ASSERT_THAT(Write(0, 30), IsOk());
+  const std::string before = Answers();
+  engine_.reset();
+  // As long as nothing changes, the snapshot of before is good.
+  options_.index_snapshots.changes_min = 0;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Answers(), before);
+  options_.index_snapshots.changes_min = 1;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), before);
+
+  options_.index_snapshots.changes_min = 0;
+  ASSERT_THAT(Open(), IsOk());
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(Write(i, i + 25), IsOk());
+    ASSERT_THAT(Delete({absl::StrCat("id", i)}), IsOk());
+  }
+  const std::string after = Answers();
+  engine_.reset();
+  Edit([](WriteTransaction& transaction) -> absl::Status {
+    auto cursor = transaction.NewCursor(Table::kChanges);
+    if (!cursor.ok()) return cursor.status();
+    auto found = (*cursor)->Seek("");
+    EXPECT_THAT(found, IsOkAndHolds(false));
+    auto record = ReadIndexSnapshotRecord(transaction);
+    if (record.ok()) {
+      EXPECT_FALSE(record->has_value());
+    }
+    return record.status();
+  });
+  // They are taken up again where they are wanted.
+  options_.index_snapshots.changes_min = 1;
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("records"), 1);
+  EXPECT_EQ(Answers(), after);
+  ASSERT_THAT(Delete({"id20"}), IsOk());
+  const std::string changed = Answers();
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_EQ(Loads("snapshot"), 1);
+  EXPECT_EQ(Answers(), changed);
+  EXPECT_EQ(SnapshotFiles().size(), 1u);
 }
 
 TEST_F(IndexSnapshotTest, BackupsCompactionAndResetKeepWorking) {

@@ -155,6 +155,8 @@ class LocalCollection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
   absl::Status WriteIndexSnapshotLocked()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);
+  // Removes from the change log what no snapshot will ever need.
+  absl::Status KeepChangesBounded(WriteTransaction& transaction) const;
   // Makes the snapshot the one that counts, and trims what it covers.
   absl::Status CoverChanges(const IndexSnapshotRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(snapshot_mutex_);

@@ -132,16 +132,20 @@ absl::Status LocalCollection::LoadIndexSnapshot(
   for (const VectorSpace& space : collection.spec.vector_spaces) {
     dimensions.push_back(space.dimension);
   }
-  DIPTYCH_RETURN_IF_ERROR(
+  // Slots whose vectors cannot be read were removed since, or are damaged.
+  DIPTYCH_ASSIGN_OR_RETURN(
+      SlotSet gone,
       index_.Load(*file, state.live, dimensions, [&](uint8_t space) {
         return std::make_unique<StoreVectorSource>(store_.get(), space,
                                                    dimensions[space]);
       }));
-  if (!removed.empty()) DIPTYCH_RETURN_IF_ERROR(index_.RemoveSlots(removed));
-  SlotSet live = state.live;
-  live -= removed;
   damaged_slots_ = state.damaged;
+  damaged_slots_ |= gone;
   damaged_slots_ -= removed;
+  gone |= removed;
+  if (!gone.empty()) DIPTYCH_RETURN_IF_ERROR(index_.RemoveSlots(gone));
+  SlotSet live = state.live;
+  live -= gone;
   if (index_.All() != live) {
     return absl::DataLossError("the index snapshot lacks objects");
   }
@@ -232,6 +236,12 @@ absl::Status LocalCollection::WriteIndexSnapshotLocked() {
            {"bytes", static_cast<int64_t>(bytes)},
            {"seconds", seconds}});
   return absl::OkStatus();
+}
+
+absl::Status LocalCollection::KeepChangesBounded(
+    WriteTransaction& transaction) const {
+  if (environment_.index_snapshots.changes_min > 0) return absl::OkStatus();
+  return ForgetChanges(transaction, kTrimmedAtOnce);
 }
 
 absl::Status LocalCollection::CoverChanges(const IndexSnapshotRecord& record) {

@@ -136,8 +136,9 @@ absl::Status LocalCollection::RunBatch(const CallContext& context,
   write.prepare = [&batch](WriteTransaction& transaction) {
     return batch.Prepare(transaction);
   };
-  write.write = [&batch](WriteTransaction& transaction) {
-    return batch.Write(transaction);
+  write.write = [this, &batch](WriteTransaction& transaction) {
+    DIPTYCH_RETURN_IF_ERROR(batch.Write(transaction));
+    return KeepChangesBounded(transaction);
   };
   write.apply = [this, &batch] {
     FixSpaces(batch.states());
@@ -288,8 +289,9 @@ absl::StatusOr<DeleteObjectsResult> LocalCollection::Delete(
     }
     return batch.Prepare(transaction, matching, request.limit);
   };
-  write.write = [&batch](WriteTransaction& transaction) {
-    return batch.Write(transaction);
+  write.write = [this, &batch](WriteTransaction& transaction) {
+    DIPTYCH_RETURN_IF_ERROR(batch.Write(transaction));
+    return KeepChangesBounded(transaction);
   };
   write.apply = [this, &batch] {
     absl::MutexLock lock(&applying_);

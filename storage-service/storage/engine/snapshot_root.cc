@@ -12,6 +12,7 @@
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
 #include "storage/engine/catalog.h"
+#include "storage/file_error/file_error.h"
 #include "storage/record/durable_files.h"
 #include "storage/record/file_sha256.h"
 #include "storage/record/key_codec.h"

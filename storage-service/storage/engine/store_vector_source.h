@@ -10,7 +10,7 @@ namespace diptych::storage {
 
 // Operation: walks the table of vectors, whose order is that of slots.
 // Concurrency: as VectorSource; each Read is a transaction of its own.
-// Limits: none. DATA_LOSS: a vector is damaged.
+// Limits: none. A damaged vector is left out as one that is not there is.
 class StoreVectorSource final : public VectorSource {
  public:
   // `store` must outlive the source.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
+#include "common/status/status_macros.h"
 
 #if defined(__x86_64__)
 // GCC 12 takes its own intrinsics' don't-care operands for mistakes (GCC
@@ -287,31 +288,42 @@ double SquaredNorm(absl::Span<const float> vector) {
 
 absl::StatusOr<std::vector<float>> PrepareVector(
     Metric metric, size_t dimension, absl::Span<const float> given) {
+  std::vector<float> vector(dimension);
+  DIPTYCH_RETURN_IF_ERROR(
+      PrepareVectorInto(metric, given, absl::MakeSpan(vector)));
+  return vector;
+}
+
+absl::Status PrepareVectorInto(Metric metric, absl::Span<const float> given,
+                               absl::Span<float> prepared) {
+  const size_t dimension = prepared.size();
   if (given.size() != dimension) {
     return InvalidField("vector",
                         absl::StrCat("the vector's dimension must be that of "
                                      "its vector space, ",
                                      dimension, ", not ", given.size()));
   }
-  std::vector<float> vector(given.begin(), given.end());
   const double squared_norm = SquaredNorm(given);
   // Squares of finite floats never sum to more than a double holds.
   if (!std::isfinite(squared_norm)) {
     const auto bad =
-        std::find_if(vector.begin(), vector.end(),
+        std::find_if(given.begin(), given.end(),
                      [](float component) { return !std::isfinite(component); });
     return InvalidField(
         "vector",
         absl::StrCat("every component must be a finite number; component ",
-                     bad - vector.begin(), " is ", *bad));
+                     bad - given.begin(), " is ", *bad));
   }
   if (metric == Metric::kCosine && squared_norm > 0) {
     const double norm = std::sqrt(squared_norm);
-    for (float& component : vector) {
-      component = static_cast<float>(component / norm);
-    }
+    std::transform(given.begin(), given.end(), prepared.begin(),
+                   [norm](float component) {
+                     return static_cast<float>(component / norm);
+                   });
+  } else {
+    std::copy(given.begin(), given.end(), prepared.begin());
   }
-  return vector;
+  return absl::OkStatus();
 }
 
 }  // namespace diptych::storage

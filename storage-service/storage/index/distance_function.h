@@ -116,5 +116,8 @@ std::vector<NamedKernels> AvailableKernels();
 absl::StatusOr<std::vector<float>> PrepareVector(Metric metric,
                                                  size_t dimension,
                                                  absl::Span<const float> given);
+// The same into `prepared`, whose size is the dimension.
+absl::Status PrepareVectorInto(Metric metric, absl::Span<const float> given,
+                               absl::Span<float> prepared);
 
 }  // namespace diptych::storage

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/status/status_macros.h"
+#include "storage/index/links_snapshot.h"
 
 namespace diptych::storage {
 namespace {
@@ -16,47 +17,7 @@ namespace {
 constexpr size_t kRowsPerPart = 4096;
 // To be raised when rows or links of the same settings come to mean something
 // else.
-constexpr uint32_t kSegmentForm = 1;
-
-template <typename T>
-void SaveArray(const std::vector<T>& values, SectionWriter& writer) {
-  writer.Bytes(values.data(), values.size() * sizeof(T));
-}
-
-template <typename T>
-bool LoadArray(size_t count, SectionReader& reader, std::vector<T>& values) {
-  if (count > reader.remaining() / sizeof(T)) {
-    return reader.Fail("a list is longer than its section");
-  }
-  values.resize(count);
-  return reader.Bytes(values.data(), count * sizeof(T));
-}
-
-bool LoadLayer(size_t below, SectionReader& reader, bool lowest,
-               HnswLinks::Layer& layer) {
-  uint64_t nodes;
-  if (!reader.Count(nodes, below)) return false;
-  if (nodes == 0) return reader.Fail("a layer of a graph is empty");
-  if (!lowest && (!LoadArray(nodes, reader, layer.rows) ||
-                  !LoadArray(nodes, reader, layer.below))) {
-    return false;
-  }
-  std::vector<uint16_t> degrees;
-  if (!LoadArray(nodes, reader, degrees)) return false;
-  layer.offsets.resize(nodes + 1);
-  for (size_t node = 0; node < nodes; ++node) {
-    layer.offsets[node + 1] = layer.offsets[node] + degrees[node];
-  }
-  if (!LoadArray(layer.offsets.back(), reader, layer.neighbors)) return false;
-  const auto beyond = [](const std::vector<uint32_t>& values, size_t end) {
-    return std::any_of(values.begin(), values.end(),
-                       [end](uint32_t value) { return value >= end; });
-  };
-  if (beyond(layer.neighbors, nodes) || beyond(layer.below, below)) {
-    return reader.Fail("a link leads out of its graph");
-  }
-  return true;
-}
+constexpr uint32_t kSegmentForm = 2;
 
 // One vector to be brought into its row.
 struct WantedRow {
@@ -74,6 +35,12 @@ absl::Status ReadWantedRows(const VectorIndexOptions& options,
   std::sort(
       wanted.begin(), wanted.end(),
       [](const WantedRow& a, const WantedRow& b) { return a.slot < b.slot; });
+  const auto twice = std::adjacent_find(
+      wanted.begin(), wanted.end(),
+      [](const WantedRow& a, const WantedRow& b) { return a.slot == b.slot; });
+  if (twice != wanted.end()) {
+    return absl::DataLossError("two rows of an index are of one slot");
+  }
   const size_t parts =
       std::clamp<size_t>(wanted.size() / kRowsPerPart, 1,
                          std::max(1u, std::thread::hardware_concurrency()));
@@ -86,15 +53,17 @@ absl::Status ReadWantedRows(const VectorIndexOptions& options,
     for (const WantedRow* row = first; row != end; ++row) {
       slots.push_back(row->slot);
     }
-    absl::Status prepared_all;
+    std::vector<float> prepared(options.dimension);
     statuses[part] = source.Read(slots, [&](size_t position,
                                             absl::Span<const float> vector) {
-      auto prepared = PrepareVector(options.metric, options.dimension, vector);
-      if (!prepared.ok()) return prepared_all.Update(prepared.status());
-      encoding.Encode(prepared->data(), first[position].place);
+      // What an index would not take was never in it.
+      if (!PrepareVectorInto(options.metric, vector, absl::MakeSpan(prepared))
+               .ok()) {
+        return;
+      }
+      encoding.Encode(prepared.data(), first[position].place);
       first[position].found = true;
     });
-    statuses[part].Update(prepared_all);
   };
   std::vector<std::thread> threads;
   for (size_t part = 1; part < parts; ++part) {
@@ -124,8 +93,8 @@ class SegmentLoader {
     uint64_t count = 0;
     std::vector<Slot> slots;
     if (!reader_.Number(has_graph) ||
-        !reader_.Count(count, reader_.remaining() / sizeof(Slot)) ||
-        !LoadArray(count, reader_, slots)) {
+        !reader_.Count(count, reader_.remaining()) ||
+        !LoadDistances(count, reader_, slots)) {
       return reader_.status();
     }
     const size_t row_bytes = distance_.encoding().row_bytes();
@@ -133,20 +102,21 @@ class SegmentLoader {
     std::vector<WantedRow> wanted;
     for (size_t row = 0; row < count; ++row) {
       std::byte* const place = rows->AppendEmpty(slots[row]);
-      const bool live = live_.Contains(slots[row]);
-      if (!live) rows->MarkDead(row);
-      if (live && !distance_.encoding().compact()) {
+      if (live_.Contains(slots[row])) {
         wanted.push_back({slots[row], row, place, false});
-      } else if (!reader_.Bytes(place, row_bytes)) {
-        return reader_.status();
+        continue;
       }
+      rows->MarkDead(row);
+      if (!reader_.Bytes(place, row_bytes)) return reader_.status();
     }
     DIPTYCH_RETURN_IF_ERROR(
         ReadWantedRows(options_, distance_.encoding(), source_, wanted));
+    for (const WantedRow& row : wanted) {
+      if (row.found) continue;
+      rows->MarkDead(row.row);
+      loaded.missing.Add(row.slot);
+    }
     if (has_graph == 0) {
-      for (const WantedRow& row : wanted) {
-        if (!row.found) rows->MarkDead(row.row);
-      }
       loaded.fresh.push_back(std::move(rows));
       return absl::OkStatus();
     }
@@ -193,45 +163,6 @@ class SegmentLoader {
 
 }  // namespace
 
-void SaveLinks(const HnswLinks& links, SectionWriter& writer) {
-  writer.Varint(links.layers.size());
-  for (const HnswLinks::Layer& layer : links.layers) {
-    const size_t nodes = layer.offsets.size() - 1;
-    writer.Varint(nodes);
-    SaveArray(layer.rows, writer);
-    SaveArray(layer.below, writer);
-    for (uint32_t node = 0; node < nodes; ++node) {
-      writer.Number(static_cast<uint16_t>(layer.NeighborsOf(node).size()));
-    }
-    for (uint32_t node = 0; node < nodes; ++node) {
-      const absl::Span<const uint32_t> neighbors = layer.NeighborsOf(node);
-      writer.Bytes(neighbors.data(), neighbors.size() * sizeof(uint32_t));
-    }
-  }
-  writer.Varint(links.entry_node);
-}
-
-bool LoadLinks(size_t rows, SectionReader& reader, HnswLinks& links) {
-  uint64_t layers, entry;
-  if (!reader.Count(layers, reader.remaining())) return false;
-  if (layers == 0) return reader.Fail("a graph has no layers");
-  size_t below = rows;
-  for (uint64_t level = 0; level < layers; ++level) {
-    HnswLinks::Layer layer;
-    if (!LoadLayer(below, reader, level == 0, layer)) return false;
-    below = layer.offsets.size() - 1;
-    const auto out_of_range = [rows](uint32_t row) { return row >= rows; };
-    if ((level == 0 && below != rows) ||
-        std::any_of(layer.rows.begin(), layer.rows.end(), out_of_range)) {
-      return reader.Fail("a graph is not of its rows");
-    }
-    links.layers.push_back(std::move(layer));
-  }
-  if (!reader.Count(entry, below - 1)) return false;
-  links.entry_node = static_cast<uint32_t>(entry);
-  return true;
-}
-
 std::vector<const VectorRows*> LoadedSegments::FreshRows() const {
   std::vector<const VectorRows*> rows;
   for (const auto& one : fresh) rows.push_back(one.get());
@@ -257,10 +188,13 @@ void SaveSegments(const VectorIndexOptions& options,
       if (has_graph || live.Contains(rows.slot(row))) numbers.push_back(row);
     }
     writer.Number(static_cast<uint8_t>(has_graph));
-    writer.Varint(numbers.size());
-    for (const size_t row : numbers) writer.Number(rows.slot(row));
+    std::vector<Slot> slots;
+    slots.reserve(numbers.size());
+    for (const size_t row : numbers) slots.push_back(rows.slot(row));
+    writer.Varint(slots.size());
+    SaveDistances(slots, writer);
     for (const size_t row : numbers) {
-      if (encoding.compact() || !live.Contains(rows.slot(row))) {
+      if (!live.Contains(rows.slot(row))) {
         writer.Bytes(rows.row(row), rows.row_bytes());
       }
     }

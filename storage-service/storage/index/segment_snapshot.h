@@ -1,12 +1,12 @@
 // The segments of an index as bytes (docs/storage_format.md).
 //
 // Operation: a segment with a graph is written as it lies, its dead rows too,
-// because the graph leads through them; of the others, only the live rows. Rows
-// of a compact encoding are written; float32 rows are full vectors, which the
-// record store holds already, so only dead ones are written, and the others are
-// read from a VectorSource. A row whose vector that lacks is of a slot that was
-// removed since; the row takes the vector of a neighbour, so that walks lead on
-// through it.
+// because the graph leads through them; of the others, only the live rows. What
+// a live row holds follows from the full vector, which the record store has, so
+// it is not written but encoded anew from a VectorSource; dead rows, whose
+// vectors nobody else has, are written. A row whose vector the source lacks is
+// of a slot that was removed since, or whose record is damaged; it is dead, and
+// takes the row of a neighbour, so that walks lead on through it.
 // Concurrency: pure functions; loading starts threads of its own.
 // Limits: the memory of the index that is loaded.
 #pragma once
@@ -26,14 +26,12 @@
 
 namespace diptych::storage {
 
-void SaveLinks(const HnswLinks& links, SectionWriter& writer);
-// False: the reader says why. Every number in the links is in range.
-bool LoadLinks(size_t rows, SectionReader& reader, HnswLinks& links);
-
 struct LoadedSegments {
   Segments built;
   // Rows without a graph, oldest first.
   std::vector<std::unique_ptr<VectorRows>> fresh;
+  // Those whose vectors the source lacked.
+  SlotSet missing;
 
   std::vector<const VectorRows*> FreshRows() const;
 };

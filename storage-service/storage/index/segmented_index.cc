@@ -459,12 +459,14 @@ void SegmentedIndex::Save(const SlotSet& live, SectionWriter& writer) const {
 
 absl::StatusOr<std::unique_ptr<SegmentedIndex>> SegmentedIndex::Load(
     const SegmentedIndexOptions& options, Executor* executor,
-    const SlotSet& live, VectorSource& source, SectionReader& reader) {
+    const SlotSet& live, VectorSource& source, SectionReader& reader,
+    SlotSet& missing) {
   DIPTYCH_ASSIGN_OR_RETURN(auto index, Create(options, executor));
   DIPTYCH_ASSIGN_OR_RETURN(
       LoadedSegments loaded,
       LoadSegments(options.index, index->state_->distance(), live, source,
                    reader));
+  missing |= loaded.missing;
   DIPTYCH_RETURN_IF_ERROR(index->state_->Adopt(std::move(loaded)));
   return index;
 }

@@ -106,14 +106,15 @@ class SegmentedIndex final : public VectorIndex {
   // so again.
   void Save(const SlotSet& live, SectionWriter& writer) const;
 
-  // The index that Save wrote, with `live` as it was given there. A slot whose
-  // vector `source` lacks was removed since, and may be here or not: call
-  // Remove for those it Contains. Errors as Create; FAILED_PRECONDITION: it was
-  // saved with other options; DATA_LOSS: not what Save wrote; those of
-  // `source`.
+  // The index that Save wrote, with `live` as it was given there. Slots whose
+  // vectors `source` lacks, because they were removed since or are damaged, are
+  // not in the index; they are added to `missing`. Errors as Create;
+  // FAILED_PRECONDITION: it was saved with other options; DATA_LOSS: not what
+  // Save wrote; those of `source`.
   static absl::StatusOr<std::unique_ptr<SegmentedIndex>> Load(
       const SegmentedIndexOptions& options, Executor* executor,
-      const SlotSet& live, VectorSource& source, SectionReader& reader);
+      const SlotSet& live, VectorSource& source, SectionReader& reader,
+      SlotSet& missing);
 
  private:
   class State;

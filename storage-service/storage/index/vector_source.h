@@ -1,4 +1,4 @@
-// Where an index that is loaded finds full vectors that it did not write.
+// Where an index that is loaded finds the full vectors that it did not write.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ class VectorSource {
  public:
   virtual ~VectorSource() = default;
   // Calls visit(position, vector) for each of `slots`, which ascend, that has a
-  // vector. Errors: those of reading; then the index is not to be used.
+  // vector that is whole. Errors: those of reading; then the index is not to be
+  // used.
   virtual absl::Status Read(
       absl::Span<const Slot> slots,
       absl::FunctionRef<void(size_t position, absl::Span<const float> vector)>

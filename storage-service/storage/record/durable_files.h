@@ -1,10 +1,7 @@
-// Files that must be on the disk when a call returns, and errors of the file
-// system as statuses.
+// Files that must be on the disk when a call returns.
 //
 // Concurrency: functions without shared state.
-// Errors: RESOURCE_EXHAUSTED (reason STORE_FULL) when the disk or a quota is
-// full, PERMISSION_DENIED, NOT_FOUND, else INTERNAL; the message names the
-// path.
+// Errors: those of file_error.h; the message names the path.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +13,6 @@
 #include "absl/strings/string_view.h"
 
 namespace diptych::storage {
-
-// OK for 0, else what `error_number` (errno) means for `doing`.
-absl::Status FileError(int error_number, absl::string_view doing);
 
 // fsync of a file or a directory.
 absl::Status SyncPath(const std::filesystem::path& path);

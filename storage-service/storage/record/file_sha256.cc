@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/hash/sha256.h"
 #include "common/status/status_macros.h"
-#include "storage/record/durable_files.h"
+#include "storage/file_error/file_error.h"
 
 namespace diptych::storage {
 namespace {

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/file_error/file_error.h"
 #include "storage/record/durable_files.h"
 #include "storage/record/lmdb_file.h"
 #include "storage/record/lmdb_transaction.h"

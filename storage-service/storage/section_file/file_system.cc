@@ -9,33 +9,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/status/error_details.h"
+#include "storage/file_error/file_error.h"
 
 namespace diptych::storage {
 namespace {
 
-absl::Status ErrnoStatus(int error_number, absl::string_view doing,
-                         const std::filesystem::path& path) {
+absl::Status PathError(int error_number, absl::string_view doing,
+                       const std::filesystem::path& path) {
   if (error_number == 0) return absl::OkStatus();
-  const std::string message =
-      absl::StrCat(doing, " ", path.string(), ": ",
-                   std::generic_category().message(error_number));
-  switch (error_number) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return WithReason(absl::ResourceExhaustedError(
-                            absl::StrCat(message, "; free disk space")),
-                        "STORE_FULL");
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    case ENOENT:
-      return absl::NotFoundError(message);
-    default:
-      return absl::InternalError(message);
-  }
+  return FileError(error_number, absl::StrCat(doing, " ", path.string()));
 }
 
 class SystemWritableFile final : public WritableFile {
@@ -50,13 +32,13 @@ class SystemWritableFile final : public WritableFile {
     while (!bytes.empty()) {
       const ssize_t written = write(file_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return ErrnoStatus(errno, "cannot write", path_);
+      if (written < 0) return PathError(errno, "cannot write", path_);
       bytes.remove_prefix(static_cast<size_t>(written));
     }
     return absl::OkStatus();
   }
   absl::Status Sync() override {
-    return ErrnoStatus(fsync(file_) == 0 ? 0 : errno, "cannot sync", path_);
+    return PathError(fsync(file_) == 0 ? 0 : errno, "cannot sync", path_);
   }
 
  private:
@@ -77,7 +59,7 @@ class SystemReadableFile final : public ReadableFile {
       const ssize_t count =
           pread(file_, buffer, size, static_cast<off_t>(offset));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return ErrnoStatus(errno, "cannot read", path_);
+      if (count < 0) return PathError(errno, "cannot read", path_);
       if (count == 0) {
         return absl::DataLossError(
             absl::StrCat("the file ends early: ", path_.string()));
@@ -102,18 +84,18 @@ class SystemFileSystem final : public FileSystem {
       const std::filesystem::path& path) override {
     const int file =
         open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (file < 0) return ErrnoStatus(errno, "cannot make", path);
+    if (file < 0) return PathError(errno, "cannot make", path);
     return std::make_unique<SystemWritableFile>(file, path);
   }
   absl::StatusOr<std::unique_ptr<ReadableFile>> Open(
       const std::filesystem::path& path) override {
     const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return ErrnoStatus(errno, "cannot open", path);
+    if (file < 0) return PathError(errno, "cannot open", path);
     struct stat information;
     if (fstat(file, &information) != 0) {
       const int error_number = errno;
       close(file);
-      return ErrnoStatus(error_number, "cannot open", path);
+      return PathError(error_number, "cannot open", path);
     }
     return std::make_unique<SystemReadableFile>(
         file, static_cast<uint64_t>(information.st_size), path);
@@ -121,25 +103,25 @@ class SystemFileSystem final : public FileSystem {
   absl::Status MakeDirectory(const std::filesystem::path& path) override {
     std::error_code error;
     std::filesystem::create_directory(path, error);
-    return ErrnoStatus(error.value(), "cannot make", path);
+    return PathError(error.value(), "cannot make", path);
   }
   absl::Status Rename(const std::filesystem::path& from,
                       const std::filesystem::path& to) override {
     std::error_code error;
     std::filesystem::rename(from, to, error);
-    return ErrnoStatus(error.value(), "cannot rename", from);
+    return PathError(error.value(), "cannot rename", from);
   }
   absl::Status SyncDirectory(const std::filesystem::path& path) override {
     const int file = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) return ErrnoStatus(errno, "cannot sync", path);
+    if (file < 0) return PathError(errno, "cannot sync", path);
     const int result = fsync(file) == 0 ? 0 : errno;
     close(file);
-    return ErrnoStatus(result, "cannot sync", path);
+    return PathError(result, "cannot sync", path);
   }
   absl::Status Remove(const std::filesystem::path& path) override {
     std::error_code error;
     std::filesystem::remove(path, error);
-    return ErrnoStatus(error.value(), "cannot remove", path);
+    return PathError(error.value(), "cannot remove", path);
   }
   absl::StatusOr<std::vector<std::string>> List(
       const std::filesystem::path& directory) override {
@@ -151,7 +133,7 @@ class SystemFileSystem final : public FileSystem {
          entry.increment(error)) {
       names.push_back(entry->path().filename().string());
     }
-    if (error) return ErrnoStatus(error.value(), "cannot list", directory);
+    if (error) return PathError(error.value(), "cannot list", directory);
     return names;
   }
 };

@@ -3,8 +3,7 @@
 //
 // Concurrency: a FileSystem may be used from any thread; so may a ReadableFile.
 // A WritableFile belongs to one thread.
-// Errors: RESOURCE_EXHAUSTED where the disk or a quota is full, NOT_FOUND,
-// PERMISSION_DENIED, else INTERNAL; the message names the path.
+// Errors: those of file_error.h; the message names the path.
 #pragma once
 
 #include <cstddef>

@@ -71,20 +71,21 @@ absl::Status SectionFile::ReadTable() {
   const char* const footer = block.get() + kBlockPayloadBytes - kFooterBytes;
   const auto offset = NumberAt<uint64_t>(footer);
   const auto size = NumberAt<uint64_t>(footer + 8);
+  const auto content_size = NumberAt<uint64_t>(footer + 16);
   const uint64_t end = blocks * kBlockPayloadBytes - kFooterBytes;
   // A file that was cut behind a whole block ends in something else.
-  if (NumberAt<uint64_t>(footer + 16) != kSectionFileMagic || offset > end ||
+  if (NumberAt<uint64_t>(footer + 24) != kSectionFileMagic || offset > end ||
       size > end - offset) {
     return absl::DataLossError("the file is cut: it has no table of sections");
   }
-  SectionReader table(this, offset, size);
+  SectionReader table(this, {offset, size, content_size});
   uint64_t count = 0;
-  table.Count(count, size);
+  table.Count(count, content_size);
   for (uint64_t i = 0; i < count && table.status().ok(); ++i) {
     std::string name;
     Place place;
     if (!table.String(name) || !table.Number(place.offset) ||
-        !table.Number(place.size)) {
+        !table.Number(place.size) || !table.Number(place.content_size)) {
       break;
     }
     if (place.offset > offset || place.size > offset - place.offset) {
@@ -108,7 +109,7 @@ absl::StatusOr<SectionReader> SectionFile::Section(
     return absl::DataLossError(
         absl::StrCat("the file lacks the section ", name));
   }
-  return SectionReader(this, found->second.offset, found->second.size);
+  return SectionReader(this, found->second);
 }
 
 absl::Status SectionFile::Verify() const {
@@ -119,13 +120,54 @@ absl::Status SectionFile::Verify() const {
   return absl::OkStatus();
 }
 
-SectionReader::SectionReader(const SectionFile* file, uint64_t offset,
-                             uint64_t size)
-    : file_(file), offset_(offset), end_(offset + size) {}
-
 bool SectionReader::Bytes(void* bytes, size_t size) {
   if (!status_.ok()) return false;
-  if (size > remaining()) return Fail("a section ends early");
+  if (size > remaining_) return Fail("a section ends early");
+  char* to = static_cast<char*>(bytes);
+  while (size > 0) {
+    if (frame_at_ == frame_size_ && !ReadFrame()) return false;
+    const size_t part = std::min(size, frame_size_ - frame_at_);
+    std::memcpy(to, frame_.get() + frame_at_, part);
+    to += part;
+    frame_at_ += part;
+    remaining_ -= part;
+    size -= part;
+  }
+  return true;
+}
+
+bool SectionReader::ReadFrame() {
+  if (decompressor_ == nullptr) {
+    decompressor_ = std::make_unique<FrameDecompressor>();
+    frame_.reset(new char[kFrameBytes]);
+  }
+  uint64_t size = 0;
+  uint8_t byte = 0x80;
+  for (int shift = 0; shift < 32 && byte >= 0x80; shift += 7) {
+    if (!ReadFromFile(&byte, 1)) return false;
+    size |= uint64_t{byte & 0x7fu} << shift;
+  }
+  if (size > CompressedBytesMax(kFrameBytes)) {
+    return Fail("a compressed part is larger than it can be");
+  }
+  compressed_.resize(size);
+  if (!ReadFromFile(compressed_.data(), size)) return false;
+  auto content =
+      decompressor_->Decompress(compressed_, frame_.get(), kFrameBytes);
+  if (!content.ok()) {
+    status_ = content.status();
+    return false;
+  }
+  if (*content == 0 || *content > remaining_) {
+    return Fail("a compressed part holds more or less than it should");
+  }
+  frame_at_ = 0;
+  frame_size_ = *content;
+  return true;
+}
+
+bool SectionReader::ReadFromFile(void* bytes, size_t size) {
+  if (size > end_ - offset_) return Fail("a section ends early");
   char* to = static_cast<char*>(bytes);
   while (size > 0) {
     const uint64_t number = offset_ / kBlockPayloadBytes;
@@ -177,7 +219,9 @@ bool SectionReader::Fail(absl::string_view why) {
 }
 
 absl::Status SectionReader::Finish() {
-  if (status_.ok() && remaining() > 0) Fail("a section is too long");
+  if (status_.ok() && (remaining_ > 0 || offset_ != end_)) {
+    Fail("a section is too long");
+  }
   return status_;
 }
 

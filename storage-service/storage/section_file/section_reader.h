@@ -1,15 +1,16 @@
 // Reads section files.
 //
 // Operation: opening checks the header, the size and the table of sections. A
-// section is read from its first byte to its last; every block that it touches
-// is checked as it is come to, so that whoever reads all sections has checked
-// every byte of the file.
+// section is read from its first byte to its last, a frame at a time; every
+// block that it touches is checked as it is come to, so that whoever reads all
+// sections has checked every byte of the file.
 // Concurrency: a SectionFile may be used from any thread; a SectionReader
 // belongs to one.
 // Errors: DATA_LOSS for whatever is not what the writer wrote;
 // FAILED_PRECONDITION for a file of another version; those of the file system.
-// Nothing is read beyond a section and nothing is allocated on the word of a
-// length alone.
+// RESOURCE_EXHAUSTED: no memory for decompression. Nothing is read beyond a
+// section, and a length within it is believed only as far as the table, which
+// is checked, says that there is content.
 #pragma once
 
 #include <array>
@@ -24,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "storage/section_file/file_system.h"
+#include "storage/section_file/section_compression.h"
 
 namespace diptych::storage {
 
@@ -47,7 +49,8 @@ class SectionFile {
   friend class SectionReader;
   struct Place {
     uint64_t offset = 0;
-    uint64_t size = 0;
+    uint64_t size = 0;  // in the file
+    uint64_t content_size = 0;
   };
 
   explicit SectionFile(std::unique_ptr<ReadableFile> file)
@@ -75,7 +78,8 @@ class SectionReader {
   bool Count(uint64_t& value, uint64_t most);
   bool String(std::string& value);
 
-  uint64_t remaining() const { return end_ - offset_; }
+  // Of the content.
+  uint64_t remaining() const { return remaining_; }
   // Where the content, though whole, has not the form that was expected.
   // Returns false.
   bool Fail(absl::string_view why);
@@ -85,13 +89,28 @@ class SectionReader {
 
  private:
   friend class SectionFile;
-  SectionReader(const SectionFile* file, uint64_t offset, uint64_t size);
+  SectionReader(const SectionFile* file, const SectionFile::Place& place)
+      : file_(file),
+        offset_(place.offset),
+        end_(place.offset + place.size),
+        remaining_(place.content_size) {}
+
+  // The next frame's content.
+  bool ReadFrame();
+  // From the file, as it is.
+  bool ReadFromFile(void* bytes, size_t size);
 
   const SectionFile* file_;
-  uint64_t offset_;
+  uint64_t offset_;  // in the file
   uint64_t end_;
   uint64_t block_number_ = ~uint64_t{0};
   std::unique_ptr<char[]> block_;
+  std::unique_ptr<FrameDecompressor> decompressor_;
+  std::unique_ptr<char[]> frame_;
+  size_t frame_at_ = 0;
+  size_t frame_size_ = 0;
+  std::string compressed_;
+  uint64_t remaining_;  // of the content, what lies in the frame included
   absl::Status status_;
 };
 

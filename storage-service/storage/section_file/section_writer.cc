@@ -5,16 +5,30 @@
 #include "storage/section_file/section_format.h"
 
 namespace diptych::storage {
+namespace {
+
+// The bytes of a varint; returns how many they are.
+size_t EncodeVarint(uint64_t value, char (&bytes)[10]) {
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) {
+    bytes[size++] = static_cast<char>(0x80 | (value & 0x7f));
+  }
+  bytes[size++] = static_cast<char>(value);
+  return size;
+}
+
+}  // namespace
 
 SectionWriter::SectionWriter(std::unique_ptr<WritableFile> file,
                              const std::array<uint64_t, 2>& id)
     : file_(std::move(file)), id_(id) {
+  frame_.reserve(kFrameBytes);
   block_.reserve(kBlockBytes);
-  Number(kSectionFileMagic);
-  Number(kSectionFileVersion);
-  Number(static_cast<uint32_t>(kBlockBytes));
-  Number(id_[0]);
-  Number(id_[1]);
+  const uint32_t block_bytes = kBlockBytes;
+  AppendToFile(&kSectionFileMagic, sizeof(kSectionFileMagic));
+  AppendToFile(&kSectionFileVersion, sizeof(kSectionFileVersion));
+  AppendToFile(&block_bytes, sizeof(block_bytes));
+  AppendToFile(id_.data(), sizeof(id_));
 }
 
 uint64_t SectionWriter::offset() const {
@@ -25,16 +39,46 @@ uint64_t SectionWriter::bytes() const { return blocks_ * kBlockBytes; }
 
 void SectionWriter::BeginSection(absl::string_view name) {
   EndSection();
-  sections_.push_back({std::string(name), offset(), 0});
+  sections_.push_back({std::string(name), offset(), 0, 0});
 }
 
 void SectionWriter::EndSection() {
+  FlushFrame();
   if (!sections_.empty()) {
     sections_.back().size = offset() - sections_.back().offset;
+    sections_.back().content_size = content_size_;
   }
+  content_size_ = 0;
 }
 
 void SectionWriter::Bytes(const void* bytes, size_t size) {
+  const char* at = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const size_t part = std::min(size, kFrameBytes - frame_.size());
+    frame_.append(at, part);
+    at += part;
+    size -= part;
+    if (frame_.size() == kFrameBytes) FlushFrame();
+  }
+}
+
+void SectionWriter::Varint(uint64_t value) {
+  char bytes[10];
+  Bytes(bytes, EncodeVarint(value, bytes));
+}
+
+void SectionWriter::FlushFrame() {
+  if (frame_.empty()) return;
+  content_size_ += frame_.size();
+  if (status_.ok()) status_ = compressor_.Compress(frame_, compressed_);
+  frame_.clear();
+  if (!status_.ok()) return;
+  char size[10];
+  AppendToFile(size, EncodeVarint(compressed_.size(), size));
+  AppendToFile(compressed_.data(), compressed_.size());
+}
+
+void SectionWriter::AppendToFile(const void* bytes, size_t size) {
   const char* at = static_cast<const char*>(bytes);
   while (size > 0) {
     const size_t part = std::min(size, kBlockPayloadBytes - block_.size());
@@ -43,16 +87,6 @@ void SectionWriter::Bytes(const void* bytes, size_t size) {
     size -= part;
     if (block_.size() == kBlockPayloadBytes) FlushBlock();
   }
-}
-
-void SectionWriter::Varint(uint64_t value) {
-  char bytes[10];
-  size_t size = 0;
-  for (; value >= 0x80; value >>= 7) {
-    bytes[size++] = static_cast<char>(0x80 | (value & 0x7f));
-  }
-  bytes[size++] = static_cast<char>(value);
-  Bytes(bytes, size);
 }
 
 void SectionWriter::FlushBlock() {
@@ -72,13 +106,15 @@ absl::Status SectionWriter::Finish() {
     String(section.name);
     Number(section.offset);
     Number(section.size);
+    Number(section.content_size);
   }
-  const uint64_t table_bytes = offset() - table;
+  FlushFrame();
+  const uint64_t footer[] = {table, offset() - table, content_size_,
+                             kSectionFileMagic};
+  static_assert(sizeof(footer) == kFooterBytes);
   if (block_.size() + kFooterBytes > kBlockPayloadBytes) FlushBlock();
   block_.resize(kBlockPayloadBytes - kFooterBytes);
-  Number(table);
-  Number(table_bytes);
-  Number(kSectionFileMagic);  // fills the block
+  AppendToFile(footer, sizeof(footer));  // fills the block
   if (status_.ok()) status_ = file_->Sync();
   return status_;
 }
