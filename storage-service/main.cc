@@ -18,10 +18,12 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/concurrency/periodic_task.h"
 #include "common/concurrency/thread_pool.h"
 #include "common/config/server_flags.h"
 #include "common/http/http_server.h"
 #include "common/http/standard_routes.h"
+#include "common/memory/heap_trimmer.h"
 #include "common/memory/memory_reserve.h"
 #include "common/observability/logging.h"
 #include "common/observability/measured_executor.h"
@@ -46,6 +48,8 @@ namespace {
 // Calls that wait for the disk or for the inference service hold a thread each
 // and use little of a processor.
 constexpr int kWaitingThreads = 16;
+// Between two looks at whether the heap holds much that is free.
+constexpr absl::Duration kHeapTrimInterval = absl::Seconds(10);
 constexpr int64_t kMemoryReserveBytesMax = int64_t{1} << 40;
 
 struct StorageServerOptions {
@@ -250,6 +254,9 @@ absl::Status Serve(const StorageServerOptions& options, StopSignals& signals) {
                             static_cast<size_t>(options.memory_reserve_bytes),
                             Clock::System(), metrics));
   }
+  HeapTrimmer heap_trimmer(metrics);
+  const PeriodicTask trimming(Clock::System(), kHeapTrimInterval,
+                              [&heap_trimmer] { heap_trimmer.TrimIfGrown(); });
   const auto pool = [&options](const char* name, int threads) {
     return std::make_unique<ThreadPool>(ThreadPoolOptions{
         .name = name, .threads = threads, .queue_max = options.queue_max});

@@ -98,8 +98,8 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Open(
                            DirectoryLock::Acquire(options.data_directory));
   DIPTYCH_RETURN_IF_ERROR(engine->Load());
   if (options.index_snapshots.changes_min > 0) {
-    engine->index_snapshot_keeper_ = std::make_unique<IndexSnapshotKeeper>(
-        options.clock, options.index_snapshots.check_interval,
+    engine->index_snapshot_keeper_ = std::make_unique<PeriodicTask>(
+        *options.clock, options.index_snapshots.check_interval,
         [engine = engine.get()] { engine->MaintainIndexSnapshots(false); });
   }
   return engine;

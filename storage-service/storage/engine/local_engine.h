@@ -10,13 +10,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/concurrency/periodic_task.h"
 #include "common/concurrency/thread_pool.h"
 #include "common/observability/metrics.h"
 #include "common/time/clock.h"
 #include "storage/engine/bulk_vectorizer.h"
 #include "storage/engine/catalog.h"
 #include "storage/engine/engine.h"
-#include "storage/engine/index_snapshot_keeper.h"
 #include "storage/engine/index_snapshot_options.h"
 #include "storage/engine/local_collection.h"
 #include "storage/engine/snapshot_root.h"
@@ -197,7 +197,7 @@ class LocalEngine final : public Engine {
 
   mutable absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(catalog_mutex_);
   CollectionMap collections_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<IndexSnapshotKeeper> index_snapshot_keeper_;
+  std::unique_ptr<PeriodicTask> index_snapshot_keeper_;
 };
 
 }  // namespace diptych::storage

@@ -1,7 +1,3 @@
-#include "storage/engine/index_snapshot_keeper.h"
-
-#include <utility>
-
 #include "storage/engine/index_snapshot_options.h"
 
 namespace diptych::storage {
@@ -45,34 +41,5 @@ IndexSnapshotMetrics::IndexSnapshotMetrics(MetricsRegistry& registry)
       replayed_objects(registry.AddCounter(kReplayed)),
       uncovered_changes(registry.AddGauge(kUncovered)),
       age_seconds(registry.AddGauge(kAge)) {}
-
-IndexSnapshotKeeper::IndexSnapshotKeeper(Clock* clock, absl::Duration interval,
-                                         std::function<void()> check)
-    : clock_(*clock), interval_(interval), check_(std::move(check)) {
-  if (interval_ != absl::InfiniteDuration()) {
-    thread_ = std::thread([this] { Run(); });
-  }
-}
-
-IndexSnapshotKeeper::~IndexSnapshotKeeper() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-void IndexSnapshotKeeper::Run() {
-  while (true) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (clock_.AwaitWithDeadline(mutex_, absl::Condition(&stopping_),
-                                   clock_.Now() + interval_)) {
-        return;
-      }
-    }
-    check_();
-  }
-}
 
 }  // namespace diptych::storage
