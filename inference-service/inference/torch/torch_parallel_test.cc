@@ -21,7 +21,7 @@ TEST(TorchParallelTest, TasksRunBesideEachOther) {
   std::atomic<bool> met = false;
   parallel.For(2, [&](int64_t) {
     if (++waiting == 2) met = true;
-    for (int turn = 0; turn < 20'000'000 && !met; ++turn) {
+    for (int turn = 0; turn < 500'000'000 && !met; ++turn) {
       std::this_thread::yield();
     }
   });
