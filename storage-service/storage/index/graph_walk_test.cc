@@ -1,11 +1,9 @@
 #include "storage/index/graph_walk.h"
 
-#include <limits>
 #include <random>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/index/search_reach.h"
 
 namespace diptych::storage {
 namespace {
@@ -65,20 +63,6 @@ TEST(CandidatePoolTest, BeyondTheLimitKeepsAndExpandsTheFloorAlone) {
   EXPECT_EQ(pool.TakeNearest(), nullptr);
   EXPECT_TRUE(pool.full());
   EXPECT_FALSE(pool.Offer(5, 51));  // the fourth is as far
-}
-
-TEST(SearchReachTest, TheLimitIsTheLastOfTheNearestOfAllSegments) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  SearchReach reach(3);
-  EXPECT_EQ(reach.Limit(), kInfinity);
-  reach.Add({2, 5});
-  EXPECT_EQ(reach.Limit(), kInfinity);
-  reach.Add({4, 6, 7});
-  EXPECT_EQ(reach.Limit(), 5);
-  reach.Add({});
-  EXPECT_EQ(reach.Limit(), 5);
-  reach.Add({1, 1, 8});
-  EXPECT_EQ(reach.Limit(), 2);
 }
 
 TEST(MetRowsTest, ForgetsEveryRowAtEveryReset) {

@@ -1,6 +1,5 @@
 #include "storage/index/segmented_index.h"
 
-#include <algorithm>
 #include <atomic>
 #include <map>
 #include <random>
@@ -231,66 +230,6 @@ TEST(SegmentedIndexTest, RecallAfterManyReplacementsIsThatOfAFreshIndex) {
   }
   EXPECT_GE(found[0], 490u) << "of 500";
   EXPECT_GE(found[1] * 100, found[0] * 95);
-}
-
-// Rows at random, and whole clusters, in one segment or another.
-TEST(SegmentedIndexTest, WhatOneSegmentHasSparesTheOthersWork) {
-  constexpr uint32_t kDimension = 32;
-  constexpr Slot kCount = 3'000;
-  const ClusteredVectors data = MakeClusteredVectors(kCount, kDimension, 1, 20);
-  const ClusteredVectors queries = MakeClusteredVectors(50, kDimension, 2, 20);
-  VectorIndexOptions flat;
-  flat.dimension = kDimension;
-  DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto oracle, FlatIndex::Create(flat));
-  for (Slot slot = 0; slot < kCount; ++slot) {
-    ASSERT_THAT(oracle->Add(slot, data.rows[slot]), IsOk());
-  }
-  std::vector<Slot> order(kCount);
-  for (Slot slot = 0; slot < kCount; ++slot) order[slot] = slot;
-  for (const bool by_cluster : {false, true}) {
-    if (by_cluster) {
-      std::stable_sort(order.begin(), order.end(), [&](Slot a, Slot b) {
-        return data.clusters[a] < data.clusters[b];
-      });
-    }
-    SegmentedIndexOptions options = Options(kDimension, kCount / 3);
-    options.index.hnsw.ef_construction = 40;
-    options.index.hnsw.ef_search = 40;
-    ManualExecutor executor;
-    // All in three segments; and each third in an index of its own.
-    auto together = Create(options, &executor);
-    std::unique_ptr<SegmentedIndex> apart[3];
-    for (auto& third : apart) third = Create(options, &executor);
-    for (Slot i = 0; i < kCount; ++i) {
-      const Slot slot = order[i];
-      ASSERT_THAT(together->Add(slot, data.rows[slot]), IsOk());
-      ASSERT_THAT(apart[i / (kCount / 3)]->Add(slot, data.rows[slot]), IsOk());
-    }
-    executor.RunAll();
-    ASSERT_THAT(together->segments(), SizeIs(3));
-    size_t found = 0;
-    SearchStatistics of_all, of_thirds;
-    for (const std::vector<float>& query : queries.rows) {
-      SearchOptions search;
-      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto truth,
-                                   oracle->Search(query, search));
-      search.plan = SegmentPlan::kGraph;
-      search.statistics = &of_thirds;
-      for (const auto& third : apart) {
-        ASSERT_THAT(third->Search(query, search), IsOk());
-      }
-      search.statistics = &of_all;
-      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto neighbors,
-                                   together->Search(query, search));
-      EXPECT_EQ(neighbors.size(), 10u);
-      found += CommonSlots(neighbors, truth);
-    }
-    EXPECT_GE(found, 490u) << by_cluster << " of 500";
-    EXPECT_EQ(of_all.graph_searches, 150u);
-    EXPECT_EQ(of_all.graph_fallbacks, 0u);
-    EXPECT_LT(of_all.graph_visits, of_thirds.graph_visits * 9 / 10)
-        << by_cluster;
-  }
 }
 
 TEST(SegmentedIndexTest, FreshVectorsAreFoundExactlyAndAtOnce) {
