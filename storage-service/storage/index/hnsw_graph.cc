@@ -135,7 +135,7 @@ HnswGraph::Walk HnswGraph::Search(const void* query, size_t ef,
       scratch.met.Reset();
     }
   }
-  WalkMatching(query, ef, limit, allowed, visits_max, entry, scratch, walk);
+  WalkMatching(query, ef, allowed, visits_max, entry, scratch, walk);
   if (!walk.complete) return walk;
   std::vector<DistanceAndRow>& matches = scratch.matches;
   std::sort_heap(matches.begin(), matches.end());
@@ -196,14 +196,13 @@ void HnswGraph::WalkAll(const void* query, size_t ef, float limit, Entry entry,
 
 // Rows that do not match are walked through but not kept, so the frontier is
 // unbounded and the matches are a heap of their own.
-void HnswGraph::WalkMatching(const void* query, size_t ef, float limit,
+void HnswGraph::WalkMatching(const void* query, size_t ef,
                              const SlotSet* allowed, size_t visits_max,
                              Entry entry, Scratch& scratch, Walk& walk) const {
   const HnswLinks::Layer& layer = links_.layers[0];
   std::vector<DistanceAndRow>& frontier = scratch.frontier;
   std::vector<DistanceAndRow>& matches = scratch.matches;
   RowBatch& batch = scratch.batch;
-  const size_t floor = FloorOf(ef);
   frontier.clear();
   matches.clear();
   const auto is_match = [&](uint32_t row) {
@@ -212,7 +211,6 @@ void HnswGraph::WalkMatching(const void* query, size_t ef, float limit,
   };
   const auto offer = [&](float distance, uint32_t row) {
     if (matches.size() == ef && distance >= matches.front().first) return;
-    if (distance > limit && matches.size() >= floor) return;
     layer.PrefetchNeighborsOf(row);
     frontier.emplace_back(distance, row);
     std::push_heap(frontier.begin(), frontier.end(), std::greater<>());
@@ -229,7 +227,6 @@ void HnswGraph::WalkMatching(const void* query, size_t ef, float limit,
   while (!frontier.empty()) {
     const DistanceAndRow nearest = frontier.front();
     if (matches.size() == ef && nearest.first > matches.front().first) break;
-    if (matches.size() >= floor && nearest.first > limit) break;
     if (walk.visits >= visits_max) {
       walk.complete = false;
       return;

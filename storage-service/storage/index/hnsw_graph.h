@@ -77,10 +77,10 @@ class HnswGraph {
   // `limit` and a few more.
   void WalkAll(const void* query, size_t ef, float limit, Entry entry,
                Scratch& scratch, Walk& walk) const;
-  // Leaves the nearest matching rows in scratch.matches, as WalkAll.
-  void WalkMatching(const void* query, size_t ef, float limit,
-                    const SlotSet* allowed, size_t visits_max, Entry entry,
-                    Scratch& scratch, Walk& walk) const;
+  // Leaves the nearest matching rows in scratch.matches.
+  void WalkMatching(const void* query, size_t ef, const SlotSet* allowed,
+                    size_t visits_max, Entry entry, Scratch& scratch,
+                    Walk& walk) const;
 
   Neighbor Found(const void* query, float distance, uint32_t row) const;
   std::vector<bool> ReachableRows() const;

@@ -107,6 +107,23 @@ TEST(SearchReachTest, WhatOneSegmentHasSparesTheOthersWork) {
     EXPECT_EQ(of_all.graph_fallbacks, 0u);
     EXPECT_LT(of_all.graph_visits, of_thirds.graph_visits * 9 / 10)
         << by_cluster;
+
+    // A filter lets each segment look for itself.
+    SlotSet allowed;
+    for (Slot slot = 0; slot < kCount; slot += 2) allowed.Add(slot);
+    found = 0;
+    for (const std::vector<float>& query : queries.rows) {
+      SearchOptions search;
+      search.allowed = &allowed;
+      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto truth,
+                                   oracle->Search(query, search));
+      search.plan = SegmentPlan::kGraph;
+      DIPTYCH_ASSERT_OK_AND_ASSIGN(const auto neighbors,
+                                   together->Search(query, search));
+      EXPECT_EQ(neighbors.size(), 10u);
+      found += CommonSlots(neighbors, truth);
+    }
+    EXPECT_GE(found, 490u) << by_cluster << " of 500";
   }
 }
 

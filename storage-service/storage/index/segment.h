@@ -45,7 +45,7 @@ struct SegmentQuery {
   const SearchOptions* options = nullptr;
   const DistanceFunction* distance = nullptr;
   const SearchCosts* costs = nullptr;
-  // Of `ef`, where several graphs are walked; null: it is only this one.
+  // Of `ef`, shared by the segments; null: each finds `ef` rows.
   SearchReach* reach = nullptr;
 };
 

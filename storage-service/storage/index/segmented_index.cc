@@ -252,7 +252,8 @@ absl::StatusOr<std::vector<Neighbor>> SegmentedIndex::State::Search(
   PossibleNeighbors possible(options.k);
   SearchStatistics statistics;
   SearchReach reach(segment_query.ef);
-  segment_query.reach = &reach;
+  // Under a filter the few matches of a short walk do not lead it anywhere.
+  if (options.allowed == nullptr) segment_query.reach = &reach;
   for (const Segment* segment : LargestGraphsFirst(*segments)) {
     const size_t count =
         segment->sealed() ? segment->rows->count() : growing_count;
