@@ -162,17 +162,20 @@ class GrpcServerTest : public ::testing::Test {
             async_(call, std::move(done));
           });
     }
-    return RunUnaryCall(context, {.metrics = &metrics_, .clock = &clock_},
-                        executor_, [=, this](const CallContext& call) {
-                          *response = *request;
-                          return handler_ ? handler_(call) : absl::OkStatus();
-                        });
+    return RunUnaryCall(
+        context,
+        {.metrics = &metrics_, .clock = &clock_, .inline_runs = inline_runs_},
+        executor_, [=, this](const CallContext& call) {
+          *response = *request;
+          return handler_ ? handler_(call) : absl::OkStatus();
+        });
   }
 
   FakeClock clock_{absl::Now()};
   MetricsRegistry registry_;
   MethodMetrics metrics_{registry_, "Call"};
   ManualExecutor executor_{2};
+  InlineRuns* inline_runs_ = nullptr;
   std::function<absl::Status(const CallContext&)> handler_;
   std::function<void(const CallContext&, UnaryCallDone)> async_;
   EchoService service_{[this](auto* context, auto* request, auto* response) {
@@ -224,6 +227,54 @@ TEST_F(GrpcServerTest, FullQueueSaysWhenToComeBack) {
   executor_.RunAll();
   EXPECT_THAT(first.Wait().status, IsOk());
   EXPECT_THAT(second.Wait().status, IsOk());
+}
+
+TEST_F(GrpcServerTest, ShortCallRunsAtOnceWhileThereIsAPlace) {
+  InlineRuns places(1);
+  inline_runs_ = &places;
+  std::atomic<int> runs{0};
+  absl::Notification entered, go;
+  handler_ = [&](const CallContext&) {
+    if (runs++ == 0) {
+      entered.Notify();
+      go.WaitForNotification();
+    }
+    return absl::OkStatus();
+  };
+  Start();
+  PendingCall first(channel_);
+  entered.WaitForNotification();
+  // No place for it, and the other threads of gRPC go on.
+  PendingCall second(channel_);
+  while (executor_.pending() == 0) std::this_thread::yield();
+  EXPECT_EQ(Health(channel_), 1);
+  executor_.RunAll();
+  EXPECT_THAT(second.Wait().status, IsOk());
+  go.Notify();
+  EXPECT_THAT(first.Wait().status, IsOk());
+  // The place is free again.
+  PendingCall third(channel_);
+  EXPECT_THAT(third.Wait().status, IsOk());
+  EXPECT_EQ(third.Wait().message.message(), "hello");
+  EXPECT_EQ(runs, 3);
+  EXPECT_TRUE(places.TryEnter());
+  EXPECT_FALSE(places.TryEnter());
+}
+
+TEST_F(GrpcServerTest, ShortCallWhoseDeadlineHasPassedIsNotRun) {
+  InlineRuns places(1);
+  inline_runs_ = &places;
+  std::atomic<int> runs{0};
+  handler_ = [&](const CallContext&) {
+    ++runs;
+    return absl::OkStatus();
+  };
+  Start();
+  clock_.Advance(absl::Hours(2));
+  PendingCall call(channel_, absl::Hours(1));
+  EXPECT_THAT(call.Wait().status,
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_EQ(runs, 0);
 }
 
 TEST_F(GrpcServerTest, HandlerWhoseDeadlinePassedInTheQueueIsNotRun) {

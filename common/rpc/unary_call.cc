@@ -50,6 +50,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   const CallContext call_;
 };
 
+// The call may be gone afterwards.
+void Run(UnaryCall& call, BlockingHandler handler) {
+  absl::Status status = call.call().Check(call.options().clock->Now());
+  if (status.ok()) status = std::move(handler)(call.call());
+  // What the handler holds goes before the call it may refer to.
+  handler = nullptr;
+  call.Complete(status);
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* RunUnaryCall(grpc::CallbackServerContext* context,
@@ -57,13 +66,15 @@ grpc::ServerUnaryReactor* RunUnaryCall(grpc::CallbackServerContext* context,
                                        Executor& executor,
                                        BlockingHandler handler) {
   auto* const call = new UnaryCall(*context, options);
+  if (options.inline_runs != nullptr && options.inline_runs->TryEnter()) {
+    // gRPC lets go of the call only after it has got it from here.
+    Run(*call, std::move(handler));
+    options.inline_runs->Leave();
+    return call;
+  }
   const bool taken =
       executor.TrySchedule([call, handler = std::move(handler)]() mutable {
-        absl::Status status = call->call().Check(call->options().clock->Now());
-        if (status.ok()) status = std::move(handler)(call->call());
-        // What the handler holds goes before the call it may refer to.
-        handler = nullptr;
-        call->Complete(status);
+        Run(*call, std::move(handler));
       });
   if (!taken) {
     call->Complete(WithRetryAfter(

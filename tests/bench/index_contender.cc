@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "storage/index/distance_function.h"
@@ -33,6 +34,38 @@ void Measure(Contender& contender, Build build) {
   build();
   contender.build_seconds = ThreadSeconds() - start;
   contender.memory_bytes = ResidentBytes() - before;
+}
+
+void PrefetchRow(const BenchmarkData& data, size_t row) {
+  const char* bytes = reinterpret_cast<const char*>(data.row(row));
+  for (size_t i = 0; i < data.dimension * sizeof(float); i += 64) {
+    __builtin_prefetch(bytes + i);
+  }
+}
+
+// As a server does it (storage/engine/candidate_ranking.h): what is surely
+// farther than kNearest others is passed over.
+std::vector<Neighbor> RankByFullVectors(const BenchmarkData& data,
+                                        const float* query,
+                                        const std::vector<Neighbor>& found) {
+  constexpr size_t kAhead = 4;
+  const storage::DistanceFunction distance(Metric::kCosine, data.dimension);
+  storage::NearestNeighbors nearest(kNearest);
+  const auto may_be_near = [&nearest](const Neighbor& neighbor) {
+    return nearest.Accepts(neighbor.distance - neighbor.error);
+  };
+  for (size_t i = 0; i < std::min(kAhead, found.size()); ++i) {
+    PrefetchRow(data, found[i].slot);
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (i + kAhead < found.size() && may_be_near(found[i + kAhead])) {
+      PrefetchRow(data, found[i + kAhead].slot);
+    }
+    if (!may_be_near(found[i])) continue;
+    const storage::Slot slot = found[i].slot;
+    nearest.Offer({slot, distance(query, data.row(slot))});
+  }
+  return std::move(nearest).Take(std::nullopt);
 }
 
 }  // namespace
@@ -140,17 +173,7 @@ std::vector<uint32_t> SearchRanked(const SegmentedIndex& index,
       index.Search(absl::MakeConstSpan(query, data.dimension), options);
   CheckOk(found.status());
   if (precision != VectorPrecision::kFloat32) {
-    const storage::DistanceFunction distance(Metric::kCosine, data.dimension);
-    for (const Neighbor& neighbor : *found) {
-      const char* row = reinterpret_cast<const char*>(data.row(neighbor.slot));
-      for (size_t i = 0; i < data.dimension * sizeof(float); i += 64) {
-        __builtin_prefetch(row + i);
-      }
-    }
-    for (Neighbor& neighbor : *found) {
-      neighbor.distance = distance(query, data.row(neighbor.slot));
-    }
-    std::sort(found->begin(), found->end());
+    *found = RankByFullVectors(data, query, *found);
   }
   std::vector<uint32_t> rows;
   for (size_t i = 0; i < std::min(kNearest, found->size()); ++i) {

@@ -12,6 +12,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "tests/bench/grpc_floor.h"
 #include "tests/bench/service_contender.h"
 #include "tests/bench/service_data.h"
 #include "tests/bench/service_load.h"
@@ -32,6 +33,7 @@ constexpr size_t kSpareRows = 2'000;
 struct Settings {
   bool quick = false;
   bool growth = false;
+  bool floor = false;
   size_t rows = 100'000;
   std::vector<size_t> growth_rows = {10'000, 100'000, 300'000};
   size_t dimension = 512;
@@ -244,6 +246,24 @@ nlohmann::ordered_json Grow(const Settings& settings,
   return json;
 }
 
+nlohmann::ordered_json Floor(const Settings& settings) {
+  nlohmann::ordered_json json = {{"benchmark", "service floor"},
+                                 {"dimension", settings.dimension}};
+  std::printf("%-18s %8s %8s %8s\n", "empty calls", "work ms", "p50 ms",
+              "p99 ms");
+  for (const GrpcFloor& floor : MeasureGrpcFloor(
+           settings.dimension, settings.seconds, settings.rounds)) {
+    std::printf("%-18s %8.1f %8.3f %8.3f\n", floor.api.c_str(),
+                floor.work_milliseconds, floor.p50_milliseconds,
+                floor.p99_milliseconds);
+    json["calls"].push_back({{"api", floor.api},
+                             {"work_ms", floor.work_milliseconds},
+                             {"p50_ms", floor.p50_milliseconds},
+                             {"p99_ms", floor.p99_milliseconds}});
+  }
+  return json;
+}
+
 int Run(int count, char** arguments) {
   Settings settings;
   settings.server =
@@ -257,6 +277,8 @@ int Run(int count, char** arguments) {
                "10,000 rows and one short round: a minute");
   app.add_flag("--growth", settings.growth,
                "Instead: our service alone at growing sizes");
+  app.add_flag("--floor", settings.floor,
+               "Instead: empty calls of a query's size, by gRPC alone");
   const CLI::Range sizes(1'000, 10'000'000);
   const CLI::Option* rows =
       app.add_option("--rows", settings.rows, "Objects")->check(sizes);
@@ -297,8 +319,10 @@ int Run(int count, char** arguments) {
     if (rounds->empty()) settings.rounds = 1;
   }
   const ScratchDirectory scratch(settings.directory);
-  const nlohmann::ordered_json report =
-      settings.growth ? Grow(settings, scratch) : Compare(settings, scratch);
+  const nlohmann::ordered_json report = settings.floor ? Floor(settings)
+                                        : settings.growth
+                                            ? Grow(settings, scratch)
+                                            : Compare(settings, scratch);
   std::printf("%s\n", report.dump().c_str());
   return 0;
 }

@@ -16,7 +16,7 @@ LocalCollection::LocalCollection(const Collection& collection,
                                  const CollectionEnvironment* environment)
     : id_(collection.id),
       environment_(*environment),
-      description_(collection),
+      description_(std::make_shared<const Collection>(collection)),
       store_(std::move(store)),
       index_(
           collection.spec.vector_spaces,
@@ -116,29 +116,26 @@ absl::Status LocalCollection::IndexRecords(ReadTransaction& read, Slot first) {
   return absl::OkStatus();
 }
 
-Collection LocalCollection::description() const {
-  absl::MutexLock lock(&mutex_);
-  return description_;
-}
-
 void LocalCollection::SetDescription(const Collection& collection) {
   absl::MutexLock lock(&mutex_);
   Collection next = collection;
   for (size_t i = 0; i < next.spec.vector_spaces.size(); ++i) {
-    const VectorSpace& now = description_.spec.vector_spaces[i];
+    const VectorSpace& now = description_->spec.vector_spaces[i];
     next.spec.vector_spaces[i].dimension = now.dimension;
     next.spec.vector_spaces[i].model_fingerprint = now.model_fingerprint;
   }
-  description_ = std::move(next);
+  description_ = std::make_shared<const Collection>(std::move(next));
 }
 
 void LocalCollection::FixSpaces(const std::vector<SpaceState>& states) {
   absl::MutexLock lock(&mutex_);
+  Collection next = *description_;
   for (size_t i = 0; i < states.size(); ++i) {
-    VectorSpace& space = description_.spec.vector_spaces[i];
+    VectorSpace& space = next.spec.vector_spaces[i];
     if (states[i].dimension != 0) space.dimension = states[i].dimension;
     space.model_fingerprint = states[i].model_fingerprint;
   }
+  description_ = std::make_shared<const Collection>(std::move(next));
 }
 
 CollectionStats LocalCollection::Stats() const {

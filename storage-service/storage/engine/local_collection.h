@@ -71,7 +71,13 @@ class LocalCollection {
   ~LocalCollection();
 
   // With what has been fixed since creation: dimensions and fingerprints.
-  Collection description() const;
+  Collection description() const { return *snapshot(); }
+  // The same, shared.
+  std::shared_ptr<const Collection> snapshot() const
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return description_;
+  }
   // New name, metadata or search settings; spaces stay what they are.
   void SetDescription(const Collection& collection);
   CollectionStats Stats() const;
@@ -243,7 +249,7 @@ class LocalCollection {
   std::filesystem::path remove_when_unused_ ABSL_GUARDED_BY(mutex_);
 
   mutable absl::Mutex mutex_;
-  Collection description_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Collection> description_ ABSL_GUARDED_BY(mutex_);
 
   std::unique_ptr<RecordStore> store_;
   // See WriteQueue.

@@ -8,12 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/error_details.h"
 #include "common/status/status_macros.h"
+#include "storage/engine/candidate_ranking.h"
 #include "storage/engine/local_collection.h"
 #include "storage/engine/object_table.h"
 #include "storage/engine/object_validation.h"
-#include "storage/engine/vector_reader.h"
 #include "storage/filter/filter_validation.h"
-#include "storage/types/distance.h"
 
 namespace diptych::storage {
 namespace {
@@ -21,17 +20,9 @@ namespace {
 // The index computes in float32 and the answer in double: so many more are
 // asked for, that rounding cannot push one out at the end of the list.
 constexpr size_t kExtraCandidates = 16;
-// By as much may the two differ, relative to the size of the distance. What
-// compact rows are off by, the index adds itself.
-constexpr double kDistanceSlack = 1e-4;
 // A list of records is cut when it is longer than this and twice as long as the
 // answer: any number of objects may be as far as the last hit.
 constexpr size_t kRecordsMax = 1024;
-
-struct RankedSlot {
-  double distance;
-  Slot slot;
-};
 
 struct Candidate {
   double distance;
@@ -56,23 +47,17 @@ absl::StatusOr<SlotSet> SlotsOf(ReadTransaction& transaction,
   return slots;
 }
 
-// Why a vector is not there. True: its object has none in the space. False: the
-// object is gone. DATA_LOSS: the vector is damaged.
-absl::StatusOr<bool> ExistsWithoutVector(ReadTransaction& transaction,
-                                         Slot slot, uint8_t space) {
-  DIPTYCH_ASSIGN_OR_RETURN(const auto record, ReadObject(transaction, slot));
-  if (!record.has_value()) return false;
-  for (const ObjectRecord::VectorEntry& entry : record->vectors) {
-    if (entry.space != space) continue;
-    DIPTYCH_RETURN_IF_ERROR(ReadVector(transaction, slot, entry).status());
-  }
-  return true;
+// Whether more of an object is asked for than its id and times.
+bool WantsContent(const Projection& projection) {
+  return projection.all_properties || !projection.properties.empty() ||
+         projection.vectors || projection.image_bytes;
 }
 
-// The first `wanted` with their records; nullopt: one of them was gone.
+// The first `wanted` with their records, or the heads of these; nullopt: one of
+// them was gone.
 absl::StatusOr<std::optional<std::vector<Candidate>>> ReadNearest(
-    ReadTransaction& transaction, std::vector<RankedSlot> ranked,
-    size_t wanted) {
+    ReadTransaction& transaction, std::vector<RankedSlot> ranked, size_t wanted,
+    bool heads_only) {
   std::sort(ranked.begin(), ranked.end(),
             [](const RankedSlot& a, const RankedSlot& b) {
               return a.distance < b.distance;
@@ -81,8 +66,9 @@ absl::StatusOr<std::optional<std::vector<Candidate>>> ReadNearest(
   for (size_t i = 0; i < ranked.size(); ++i) {
     // Ids decide between those as far as the last.
     if (i >= wanted && ranked[i].distance > ranked[wanted - 1].distance) break;
-    DIPTYCH_ASSIGN_OR_RETURN(auto record,
-                             ReadObject(transaction, ranked[i].slot));
+    DIPTYCH_ASSIGN_OR_RETURN(
+        auto record, heads_only ? ReadObjectHead(transaction, ranked[i].slot)
+                                : ReadObject(transaction, ranked[i].slot));
     if (!record.has_value()) return std::optional<std::vector<Candidate>>();
     nearest.push_back({ranked[i].distance, ranked[i].slot, *std::move(record)});
     if (nearest.size() > std::max(2 * wanted, kRecordsMax)) {
@@ -99,9 +85,11 @@ absl::StatusOr<std::optional<std::vector<Candidate>>> ReadNearest(
 }  // namespace
 
 struct LocalCollection::SearchPlan {
-  CollectionSpec spec;
+  std::shared_ptr<const Collection> collection;
   uint8_t space = 0;
   std::vector<float> query;
+
+  const CollectionSpec& spec() const { return collection->spec; }
   // Left out of the hits.
   std::set<std::string> excluded_ids;
 };
@@ -110,7 +98,7 @@ absl::StatusOr<LocalCollection::SearchPlan> LocalCollection::PlanSearch(
     const SearchRequest& request) {
   const Limits& limits = environment_.limits;
   SearchPlan plan;
-  plan.spec = description().spec;
+  plan.collection = snapshot();
   plan.excluded_ids.insert(request.excluded_ids.begin(),
                            request.excluded_ids.end());
   FieldViolations violations;
@@ -135,10 +123,10 @@ absl::StatusOr<LocalCollection::SearchPlan> LocalCollection::PlanSearch(
                    absl::StrCat("has ", request.excluded_ids.size(),
                                 " members; give at most ", limits.results_max));
   }
-  const int space = FindSpace(plan.spec, request.vector_space);
+  const int space = FindSpace(plan.spec(), request.vector_space);
   if (space < 0) {
     std::string names;
-    for (const VectorSpace& known : plan.spec.vector_spaces) {
+    for (const VectorSpace& known : plan.spec().vector_spaces) {
       absl::StrAppend(&names, names.empty() ? "" : ", ", known.name);
     }
     violations.Add("vector_space",
@@ -148,7 +136,7 @@ absl::StatusOr<LocalCollection::SearchPlan> LocalCollection::PlanSearch(
     return violations.ToStatus();
   }
   plan.space = static_cast<uint8_t>(space);
-  const VectorSpace& description = plan.spec.vector_spaces[space];
+  const VectorSpace& description = plan.spec().vector_spaces[space];
   if (const auto* vector = std::get_if<std::vector<float>>(&request.query)) {
     ValidateVector(*vector, description.metric, "query", limits, violations);
     if (description.dimension != 0 && !vector->empty() &&
@@ -227,7 +215,7 @@ absl::StatusOr<SearchResult> LocalCollection::Search(
 
 absl::StatusOr<std::optional<SearchResult>> LocalCollection::SearchOnce(
     const SearchPlan& plan, const SearchRequest& request) {
-  const VectorSpace& space = plan.spec.vector_spaces[plan.space];
+  const VectorSpace& space = plan.spec().vector_spaces[plan.space];
   const size_t wanted = size_t{request.top_k} + request.offset;
   SearchOptions options;
   options.k = std::max(wanted + kExtraCandidates,
@@ -247,31 +235,20 @@ absl::StatusOr<std::optional<SearchResult>> LocalCollection::SearchOnce(
   DIPTYCH_ASSIGN_OR_RETURN(auto read, store_->BeginRead());
   DIPTYCH_ASSIGN_OR_RETURN(const SlotSet excluded,
                            SlotsOf(*read, plan.excluded_ids));
-  // Most candidates are no hits: their vectors alone are read.
-  std::vector<RankedSlot> ranked;
-  ranked.reserve(found.neighbors.size());
+  // Most candidates are no hits: their vectors alone are read, or nothing.
+  CandidateRanking ranking;
+  ranking.metric = space.metric;
+  ranking.precision = space.precision;
+  ranking.space = plan.space;
+  ranking.query = plan.query;
+  ranking.wanted = wanted;
+  ranking.distance_max = request.max_distance;
   DIPTYCH_ASSIGN_OR_RETURN(
-      VectorReader vectors,
-      VectorReader::Make(*read, plan.space,
-                         static_cast<uint32_t>(plan.query.size())));
-  for (const Neighbor& neighbor : found.neighbors) {
-    if (excluded.Contains(neighbor.slot)) continue;
-    DIPTYCH_ASSIGN_OR_RETURN(const auto vector, vectors.Read(neighbor.slot));
-    if (!vector.has_value()) {
-      DIPTYCH_ASSIGN_OR_RETURN(
-          const bool exists,
-          ExistsWithoutVector(*read, neighbor.slot, plan.space));
-      if (!exists) return std::optional<SearchResult>();
-      continue;
-    }
-    const double distance = Distance(space.metric, plan.query, *vector);
-    if (request.max_distance.has_value() && distance > *request.max_distance) {
-      continue;
-    }
-    ranked.push_back({distance, neighbor.slot});
-  }
+      auto ranked, RankCandidates(*read, ranking, found.neighbors, excluded));
+  if (!ranked.has_value()) return std::optional<SearchResult>();
   DIPTYCH_ASSIGN_OR_RETURN(auto nearest,
-                           ReadNearest(*read, std::move(ranked), wanted));
+                           ReadNearest(*read, *std::move(ranked), wanted,
+                                       !WantsContent(request.projection)));
   if (!nearest.has_value()) return std::optional<SearchResult>();
   SearchResult result;
   size_t bytes = 0;
@@ -281,7 +258,7 @@ absl::StatusOr<std::optional<SearchResult>> LocalCollection::SearchOnce(
     hit.distance = candidate.distance;
     DIPTYCH_ASSIGN_OR_RETURN(
         hit.view, View(*read, candidate.slot, std::move(candidate.record),
-                       request.projection, plan.spec));
+                       request.projection, plan.spec()));
     bytes += ViewBytes(hit.view);
     if (bytes > environment_.limits.answer_bytes_max) {
       return WithReason(

@@ -90,6 +90,15 @@ absl::StatusOr<std::optional<ObjectRecord>> ReadObject(
   return std::optional<ObjectRecord>(std::move(object));
 }
 
+absl::StatusOr<std::optional<ObjectRecord>> ReadObjectHead(
+    ReadTransaction& transaction, Slot slot) {
+  const std::string key = SlotKey(slot);
+  DIPTYCH_ASSIGN_OR_RETURN(auto record, transaction.Get(Table::kObjects, key));
+  if (!record.has_value()) return std::optional<ObjectRecord>();
+  DIPTYCH_ASSIGN_OR_RETURN(ObjectRecord object, DecodeObjectHead(key, *record));
+  return std::optional<ObjectRecord>(std::move(object));
+}
+
 absl::StatusOr<std::vector<float>> ReadVector(
     ReadTransaction& transaction, Slot slot,
     const ObjectRecord::VectorEntry& entry) {

@@ -44,6 +44,9 @@ absl::StatusOr<std::optional<Slot>> FindSlot(ReadTransaction& transaction,
 // nullopt: the slot is empty (the object was deleted or replaced).
 absl::StatusOr<std::optional<ObjectRecord>> ReadObject(
     ReadTransaction& transaction, Slot slot);
+// As ReadObject, without properties and vectors.
+absl::StatusOr<std::optional<ObjectRecord>> ReadObjectHead(
+    ReadTransaction& transaction, Slot slot);
 absl::StatusOr<std::vector<float>> ReadVector(
     ReadTransaction& transaction, Slot slot,
     const ObjectRecord::VectorEntry& entry);

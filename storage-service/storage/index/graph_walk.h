@@ -50,6 +50,9 @@ class MetRows {
 };
 
 // The `ef` nearest rows that were offered, nearest first.
+//
+// With a limit, rows beyond it get in only among the first `floor`, and are
+// expanded only there: so many show a walk its way to what lies within.
 class CandidatePool {
  public:
   struct Candidate {
@@ -58,23 +61,27 @@ class CandidatePool {
     uint32_t expanded : 1;
   };
 
-  void Reset(size_t ef) {
+  void Reset(size_t ef, size_t floor = 0,
+             float limit = std::numeric_limits<float>::infinity()) {
     if (candidates_.size() < ef + 1) candidates_.resize(ef + 1);
     ef_ = ef;
+    floor_ = std::clamp<size_t>(floor, 1, ef);
+    limit_ = limit;
     count_ = 0;
     next_ = 0;
   }
-  // A row at this distance or beyond cannot get in.
-  float Bound() const {
-    return count_ < ef_ ? std::numeric_limits<float>::infinity()
-                        : candidates_[ef_ - 1].distance;
+  // Whether a row at this distance gets in.
+  bool Fits(float distance) const {
+    if (count_ == ef_ && distance >= candidates_[ef_ - 1].distance) {
+      return false;
+    }
+    return !(distance > limit_) || count_ < floor_ ||
+           distance < candidates_[floor_ - 1].distance;
   }
   // False: too far.
   bool Offer(float distance, uint32_t row) {
-    if (count_ == ef_) {
-      if (distance >= candidates_[ef_ - 1].distance) return false;
-      --count_;
-    }
+    if (!Fits(distance)) return false;
+    if (count_ == ef_) --count_;
     Candidate* const begin = candidates_.data();
     Candidate* const place =
         std::lower_bound(begin, begin + count_, distance,
@@ -92,9 +99,11 @@ class CandidatePool {
   const Candidate* TakeNearest() {
     while (next_ < count_ && candidates_[next_].expanded) ++next_;
     if (next_ == count_) return nullptr;
+    if (next_ >= floor_ && candidates_[next_].distance > limit_) return nullptr;
     candidates_[next_].expanded = 1;
     return &candidates_[next_++];
   }
+  bool full() const { return count_ == ef_; }
   absl::Span<const Candidate> candidates() const {
     return absl::MakeConstSpan(candidates_.data(), count_);
   }
@@ -102,6 +111,8 @@ class CandidatePool {
  private:
   std::vector<Candidate> candidates_;
   size_t ef_ = 0;
+  size_t floor_ = 1;
+  float limit_ = std::numeric_limits<float>::infinity();
   size_t count_ = 0;
   size_t next_ = 0;  // all before it are expanded
 };

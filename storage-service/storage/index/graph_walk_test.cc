@@ -16,7 +16,7 @@ TEST(CandidatePoolTest, KeepsTheNearestInOrder) {
     std::vector<float> offered;
     for (uint32_t row = 0; row < 300; ++row) {
       const auto distance = static_cast<float>(random() % 100'000);
-      const bool fits = distance < pool.Bound();
+      const bool fits = pool.Fits(distance);
       EXPECT_EQ(pool.Offer(distance, row), fits);
       offered.push_back(distance);
     }
@@ -41,6 +41,28 @@ TEST(CandidatePoolTest, GivesEveryRowOnceAndNearerLateComersFirst) {
   pool.Offer(2, 20);  // pushes 70 out
   EXPECT_EQ(pool.TakeNearest()->row, 20u);
   EXPECT_EQ(pool.TakeNearest(), nullptr);
+}
+
+TEST(CandidatePoolTest, BeyondTheLimitKeepsAndExpandsTheFloorAlone) {
+  CandidatePool pool;
+  pool.Reset(/*ef=*/4, /*floor=*/2, /*limit=*/3);
+  EXPECT_TRUE(pool.Offer(9, 90));
+  EXPECT_TRUE(pool.Offer(7, 70));
+  EXPECT_FALSE(pool.Offer(9.5f, 95));  // not among the first two
+  EXPECT_TRUE(pool.Offer(5, 50));
+  EXPECT_EQ(pool.TakeNearest()->row, 50u);
+  EXPECT_EQ(pool.TakeNearest()->row, 70u);
+  EXPECT_EQ(pool.TakeNearest(), nullptr);  // 90 is the third
+  // Within the limit there is room for all.
+  EXPECT_TRUE(pool.Offer(3, 30));
+  EXPECT_TRUE(pool.Offer(2, 20));
+  EXPECT_TRUE(pool.Offer(1, 10));
+  EXPECT_EQ(pool.TakeNearest()->row, 10u);
+  EXPECT_EQ(pool.TakeNearest()->row, 20u);
+  EXPECT_EQ(pool.TakeNearest()->row, 30u);
+  EXPECT_EQ(pool.TakeNearest(), nullptr);
+  EXPECT_TRUE(pool.full());
+  EXPECT_FALSE(pool.Offer(5, 51));  // the fourth is as far
 }
 
 TEST(MetRowsTest, ForgetsEveryRowAtEveryReset) {

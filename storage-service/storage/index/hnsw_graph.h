@@ -22,6 +22,7 @@
 #include "storage/index/distance_function.h"
 #include "storage/index/graph_walk.h"
 #include "storage/index/hnsw_links.h"
+#include "storage/index/search_reach.h"
 #include "storage/index/vector_index.h"
 #include "storage/index/vector_rows.h"
 
@@ -48,10 +49,13 @@ class HnswGraph {
     bool complete = true;
   };
   // `query` is a row of the distance's encoding; ef >= 1; allowed null: all;
-  // of the ef nearest rows that it finds, it gives the `wanted` nearest.
+  // of the ef nearest rows that it finds, it gives the `wanted` nearest. With
+  // `reach` (of the same ef), rows beyond its limit may be missing; a complete
+  // walk adds what it has found.
   Walk Search(const void* query, size_t ef, const SlotSet* allowed,
               size_t visits_max,
-              size_t wanted = std::numeric_limits<size_t>::max()) const;
+              size_t wanted = std::numeric_limits<size_t>::max(),
+              SearchReach* reach = nullptr) const;
 
   const HnswLinks& links() const { return links_; }
   size_t memory_bytes() const { return links_.memory_bytes(); }
@@ -69,9 +73,10 @@ class HnswGraph {
 
   // Where the upper layers lead to.
   Entry Descend(const void* query, RowBatch& batch, size_t* visits) const;
-  // Leaves the nearest rows in scratch.pool.
-  void WalkAll(const void* query, size_t ef, Entry entry, Scratch& scratch,
-               Walk& walk) const;
+  // Leaves the nearest rows in scratch.pool: `ef` of them, or those within
+  // `limit` and a few more.
+  void WalkAll(const void* query, size_t ef, float limit, Entry entry,
+               Scratch& scratch, Walk& walk) const;
   // Leaves the nearest matching rows in scratch.matches.
   void WalkMatching(const void* query, size_t ef, const SlotSet* allowed,
                     size_t visits_max, Entry entry, Scratch& scratch,

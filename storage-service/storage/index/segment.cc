@@ -1,6 +1,7 @@
 #include "storage/index/segment.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace diptych::storage {
@@ -87,10 +88,15 @@ bool SearchGraph(const Segment& segment, const SegmentQuery& query,
                  size_t matches, size_t visits_max, NearestNeighbors& nearest,
                  SearchStatistics& statistics) {
   const SearchOptions& options = *query.options;
+  // Where enough is known that is nearer, a walk need not find much.
+  const size_t needed =
+      query.reach != nullptr && std::isfinite(query.reach->Limit())
+          ? 0
+          : std::min(options.k, matches);
   const HnswGraph::Walk walk = segment.graph->Search(
-      query.row, query.ef, options.allowed, visits_max, options.k);
+      query.row, query.ef, options.allowed, visits_max, options.k, query.reach);
   statistics.graph_visits += walk.visits;
-  if (!walk.complete || walk.neighbors.size() < std::min(options.k, matches)) {
+  if (!walk.complete || walk.neighbors.size() < needed) {
     ++statistics.graph_fallbacks;
     return false;
   }

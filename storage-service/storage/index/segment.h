@@ -15,6 +15,7 @@
 #include "storage/index/hnsw_graph.h"
 #include "storage/index/nearest_neighbors.h"
 #include "storage/index/possible_neighbors.h"
+#include "storage/index/search_reach.h"
 #include "storage/index/segmented_index.h"
 #include "storage/index/slot_directory.h"
 #include "storage/index/vector_rows.h"
@@ -44,6 +45,8 @@ struct SegmentQuery {
   const SearchOptions* options = nullptr;
   const DistanceFunction* distance = nullptr;
   const SearchCosts* costs = nullptr;
+  // Of `ef`, shared by the segments; null: each finds `ef` rows.
+  SearchReach* reach = nullptr;
 };
 
 // Offers the segment's nearest matches among its first `count` rows, by the

@@ -31,6 +31,25 @@ double DefaultGraphVisit(VectorPrecision precision) {
   return 2.5;
 }
 
+namespace {
+
+// What the largest graph finds is likely near enough to spare the others work.
+std::vector<const Segment*> LargestGraphsFirst(const Segments& segments) {
+  std::vector<const Segment*> order;
+  order.reserve(segments.size());
+  for (const Segment& segment : segments) order.push_back(&segment);
+  const auto rows = [](const Segment* segment) {
+    return segment->graph == nullptr ? 0 : segment->live();
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&rows](const Segment* a, const Segment* b) {
+                     return rows(a) > rows(b);
+                   });
+  return order;
+}
+
+}  // namespace
+
 // Order of locks: maintenance_mutex_, write_mutex_, view_mutex_.
 class SegmentedIndex::State : public std::enable_shared_from_this<State> {
  public:
@@ -232,13 +251,16 @@ absl::StatusOr<std::vector<Neighbor>> SegmentedIndex::State::Search(
   NearestNeighbors nearest(options.k);
   PossibleNeighbors possible(options.k);
   SearchStatistics statistics;
-  for (const Segment& segment : *segments) {
+  SearchReach reach(segment_query.ef);
+  // Under a filter the few matches of a short walk do not lead it anywhere.
+  if (options.allowed == nullptr) segment_query.reach = &reach;
+  for (const Segment* segment : LargestGraphsFirst(*segments)) {
     const size_t count =
-        segment.sealed() ? segment.rows->count() : growing_count;
+        segment->sealed() ? segment->rows->count() : growing_count;
     if (possible_wanted) {
-      ScanSegment(segment, count, segment_query, possible, statistics);
+      ScanSegment(*segment, count, segment_query, possible, statistics);
     } else {
-      SearchSegment(segment, count, segment_query, nearest, statistics);
+      SearchSegment(*segment, count, segment_query, nearest, statistics);
     }
   }
   if (options.statistics != nullptr) {

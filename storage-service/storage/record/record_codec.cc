@@ -142,6 +142,12 @@ std::string ObjectPayload(const ObjectRecord& object) {
   return std::move(writer).Take();
 }
 
+bool ReadObjectHead(ByteReader& reader, ObjectRecord& object) {
+  return reader.String(object.id) &&
+         reader.Integer(object.create_time.unix_microseconds) &&
+         reader.Integer(object.update_time.unix_microseconds);
+}
+
 }  // namespace
 
 std::string SealRecord(RecordKind kind, absl::string_view key,
@@ -282,6 +288,20 @@ std::string EncodeObject(absl::string_view key, const ObjectRecord& object) {
   return SealRecord(RecordKind::kObject, key, ObjectPayload(object));
 }
 
+absl::StatusOr<ObjectRecord> DecodeObjectHead(absl::string_view key,
+                                              absl::string_view record) {
+  DIPTYCH_ASSIGN_OR_RETURN(
+      absl::string_view payload,
+      OpenRecord(RecordKind::kObject, Table::kObjects, key, record));
+  ByteReader reader(payload);
+  ObjectRecord object;
+  if (!ReadObjectHead(reader, object)) {
+    return Damaged(Table::kObjects, key,
+                   "its content has another form than its kind");
+  }
+  return object;
+}
+
 size_t EncodedObjectSize(const ObjectRecord& object) {
   return ObjectPayload(object).size();
 }
@@ -292,9 +312,7 @@ absl::StatusOr<ObjectRecord> DecodeObject(absl::string_view key,
       RecordKind::kObject, Table::kObjects, key, record,
       [](ByteReader& reader, ObjectRecord& object) {
         uint8_t vectors;
-        if (!reader.String(object.id) ||
-            !reader.Integer(object.create_time.unix_microseconds) ||
-            !reader.Integer(object.update_time.unix_microseconds) ||
+        if (!ReadObjectHead(reader, object) ||
             !ReadProperties(reader, object.properties) ||
             !reader.Integer(vectors)) {
           return false;

@@ -102,6 +102,9 @@ struct ObjectRecord {
 std::string EncodeObject(absl::string_view key, const ObjectRecord& object);
 absl::StatusOr<ObjectRecord> DecodeObject(absl::string_view key,
                                           absl::string_view record);
+// As DecodeObject, without properties and vectors, for whoever wants neither.
+absl::StatusOr<ObjectRecord> DecodeObjectHead(absl::string_view key,
+                                              absl::string_view record);
 // Size of the object's encoding, for limits.
 size_t EncodedObjectSize(const ObjectRecord& object);
 

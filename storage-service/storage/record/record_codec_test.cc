@@ -46,6 +46,22 @@ TEST(RecordCodecTest, ObjectsOfEveryTypeComeBack) {
               IsOkAndHolds(AnObject()));
 }
 
+TEST(RecordCodecTest, HeadsOfObjectsComeAloneAndAreCheckedAsAWhole) {
+  const std::string key = SlotKey(7);
+  ObjectRecord head = AnObject();
+  head.properties.clear();
+  head.vectors.clear();
+  const std::string record = EncodeObject(key, AnObject());
+  EXPECT_THAT(DecodeObjectHead(key, record), IsOkAndHolds(head));
+  std::string damaged = record;
+  damaged[record.size() - 10] ^= 1;  // far behind the head
+  EXPECT_THAT(DecodeObjectHead(key, damaged),
+              StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(
+      DecodeObjectHead(key, SealRecord(RecordKind::kObject, key, "short")),
+      StatusIs(absl::StatusCode::kDataLoss));
+}
+
 TEST(RecordCodecTest, CollectionsComeBack) {
   Collection collection{42, "uid", DefaultCollectionSpec("clothes"),
                         Timestamp{1}, Timestamp{2}};

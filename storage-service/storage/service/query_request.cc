@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status/error_details.h"
@@ -21,6 +23,10 @@ namespace {
 
 constexpr int64_t kTopKDefault = 10;
 constexpr uint32_t kCandidatesPerResult = 4;
+// Of short queries.
+constexpr int32_t kShortResultsMax = 100;
+constexpr int32_t kShortBreadthMax = 400;
+constexpr size_t kShortFilterBytes = 200;
 
 // Builds one PlannedQuery; each method reads some fields of the request.
 class QueryReader {
@@ -296,6 +302,34 @@ class QueryReader {
   PlannedQuery plan_;
 };
 
+// Of a filter: one comparison, or a few of which all must hold, and none with a
+// long text. True: no filter.
+bool ComparesAlone(const v1::Filter& filter) {
+  if (filter.ByteSizeLong() > kShortFilterBytes) return false;
+  switch (filter.node_case()) {
+    case v1::Filter::NODE_NOT_SET:
+    case v1::Filter::kComparison:
+      return true;
+    case v1::Filter::kAnd:
+      return std::all_of(
+          filter.and_().filters().begin(), filter.and_().filters().end(),
+          [](const v1::Filter& part) { return part.has_comparison(); });
+    default:
+      return false;
+  }
+}
+
+// As above. Words that look into texts, or compute, may also stand in a string;
+// the query just goes the ordinary way then.
+bool ComparesAlone(const std::string& expression) {
+  if (expression.size() > kShortFilterBytes) return false;
+  const std::string upper = absl::AsciiStrToUpper(expression);
+  for (const absl::string_view word : {"CONTAINS", "MATCHES", "GEO_DISTANCE"}) {
+    if (absl::StrContains(upper, word)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<PlannedQuery> QueryFromProto(const v1::QueryRequest& request,
@@ -303,6 +337,19 @@ absl::StatusOr<PlannedQuery> QueryFromProto(const v1::QueryRequest& request,
                                             const Limits& limits,
                                             absl::string_view path) {
   return QueryReader(request, collection, limits, path).Read();
+}
+
+bool IsShort(const v1::QueryRequest& request) {
+  const bool by_vector =
+      (request.has_near_vector() || request.has_near_object()) &&
+      !request.exact() && !request.has_group_by() && !request.has_diversity();
+  const bool few = request.top_k() <= kShortResultsMax &&
+                   request.offset() <= kShortResultsMax &&
+                   request.ef_search() <= kShortBreadthMax;
+  const bool light = !request.projection().image_bytes() &&
+                     request.projection().thumbnail_pixels() == 0;
+  return by_vector && few && light && ComparesAlone(request.filter()) &&
+         ComparesAlone(request.filter_expression());
 }
 
 bool NeedsVectorizer(const v1::QueryRequest& request) {

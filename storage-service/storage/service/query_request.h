@@ -36,4 +36,9 @@ absl::StatusOr<PlannedQuery> QueryFromProto(const v1::QueryRequest& request,
 // Whether a text or picture must be vectorised first.
 bool NeedsVectorizer(const v1::QueryRequest& request);
 
+// Whether a query is answered in some milliseconds at most, whatever the
+// collection: it walks graphs for few results near a vector that is there, and
+// its filter, if any, compares alone, which the property index answers.
+bool IsShort(const v1::QueryRequest& request);
+
 }  // namespace diptych::storage

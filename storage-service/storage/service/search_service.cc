@@ -23,7 +23,9 @@ grpc::ServerUnaryReactor* SearchService::Query(
     v1::QueryResponse* response) {
   Executor& executor = NeedsVectorizer(*request) ? environment_.vectorized_reads
                                                  : environment_.reads;
-  return RunUnaryCall(context, {.metrics = &query_metrics_}, executor,
+  UnaryCallOptions options{.metrics = &query_metrics_};
+  if (IsShort(*request)) options.inline_runs = &inline_runs_;
+  return RunUnaryCall(context, options, executor,
                       [this, request, response](const CallContext& call) {
                         return Answer(call, request->collection(), *request, "",
                                       *response);

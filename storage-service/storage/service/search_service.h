@@ -3,10 +3,12 @@
 // Operation: see query_execution.h. Queries that need vectors made run apart
 // from those that do not, so searches by vector go on at full speed while the
 // inference service is slow or down. Concurrency: methods are called by gRPC
-// and run on the environment's executors. Limits: kBatchQueriesMax queries of
-// one batch; the engine's and the executors'.
+// and run on the environment's executors; short queries (query_request.h) run
+// on gRPC's threads while there is a place (common/rpc/inline_runs.h). Limits:
+// kBatchQueriesMax queries of one batch; the engine's and the executors'.
 #pragma once
 
+#include "common/rpc/inline_runs.h"
 #include "diptych/storage/v1/search_service.grpc.pb.h"
 #include "storage/service/service_environment.h"
 
@@ -37,6 +39,7 @@ class SearchService final : public v1::SearchService::CallbackService {
 
   const ServiceEnvironment environment_;
   MethodMetrics query_metrics_, batch_query_metrics_;
+  InlineRuns inline_runs_{InlineRuns::DefaultPlaces()};
 };
 
 }  // namespace diptych::storage
