@@ -11,6 +11,8 @@ constexpr int64_t kCacheLine = 64;
 // Rows that one task rounds.
 constexpr int64_t kRowsPerTask = 32;
 constexpr float kInt8Most = 127;
+// What rounding a value costs beside the operations of a product.
+constexpr int64_t kValueOperations = 64;
 
 // To the nearest, ties to even. Weights are finite.
 uint16_t RoundToBfloat16(float value) {
@@ -182,13 +184,18 @@ PackedLinear::Rounded PackedLinear::RoundRows(const ConstRows& rows,
 
 void PackedLinear::Run(const ConstRows& rows, const MutableRows& result,
                        Activation activation, bool accumulate,
-                       const Parallel& parallel) const {
+                       const Parallel& threads) const {
   if (rows.count == 0) return;
+  const Parallel& parallel = ThreadsFor(2 * rows.count * in_ * out_, threads);
   const ProductKernel& product = kernel();
-  const Rounded rounded = RoundRows(rows, parallel);
+  const Rounded rounded =
+      RoundRows(rows, ThreadsFor(kValueOperations * rows.count * in_, threads));
   const bool integers = precision_ == Precision::kInt8;
+  // Threads take panels in turn.
+  const int64_t ahead = parallel.threads();
   parallel.For(panels_, [&](int64_t panel) {
     const int64_t first = panel * product.columns;
+    const int64_t next = panel + ahead;
     product.run(
         {.rows = rounded.rows,
          .row_bytes = rounded.row_bytes,
@@ -196,6 +203,8 @@ void PackedLinear::Run(const ConstRows& rows, const MutableRows& result,
          .panel = weights_.data() + panel * panel_bytes_,
          .group_bytes = product.group * product.columns * BytesOf(precision_),
          .groups = groups_,
+         .next_panel =
+             next < panels_ ? weights_.data() + next * panel_bytes_ : nullptr,
          .columns =
              static_cast<int>(std::min<int64_t>(product.columns, out_ - first)),
          .bias = bias_.empty() ? nullptr : bias_.data() + first,

@@ -57,10 +57,11 @@ class PackedLinear {
   int64_t bytes() const;
 
   // `rows` has in() floats each, `result` gets out() floats each; it is added
-  // to when `accumulate`. They do not overlap.
+  // to when `accumulate`. They do not overlap. A small product is the calling
+  // thread's alone.
   void Run(const ConstRows& rows, const MutableRows& result,
            Activation activation, bool accumulate,
-           const Parallel& parallel) const;
+           const Parallel& threads) const;
 
  private:
   struct Rounded;

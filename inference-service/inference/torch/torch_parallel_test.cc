@@ -38,5 +38,15 @@ TEST(TorchParallelTest, EveryTaskRunsOnce) {
   }
 }
 
+TEST(TorchParallelTest, LittleWorkIsTheCallingThreadsAlone) {
+  at::set_num_threads(2);
+  const TorchParallel parallel;
+  const auto threads_of = [&](int64_t operations) {
+    return ThreadsFor(operations, parallel).threads();
+  };
+  EXPECT_EQ(threads_of(TorchParallel::kLeastOperations), 2);
+  EXPECT_EQ(threads_of(TorchParallel::kLeastOperations - 1), 1);
+}
+
 }  // namespace
 }  // namespace diptych::inference
