@@ -21,6 +21,7 @@
 #include "inference/kernels/packed_linear.h"
 #include "inference/kernels/product_speed.h"
 #include "inference/model/precision_choice.h"
+#include "inference/model/precision_sample.h"
 #include "inference/torch/tower_encoder.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/encoder_peers.h"

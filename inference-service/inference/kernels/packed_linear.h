@@ -68,6 +68,10 @@ class PackedLinear {
 
   const ProductKernel& kernel() const;
   void PackPanel(absl::Span<const float> weight, int64_t panel);
+  // `round` makes a Value of a weight and its column in the panel.
+  template <typename Value, typename Round>
+  void PackValues(absl::Span<const float> weight, int64_t panel,
+                  const Round& round);
   // The rows as the kernel reads them, in the calling thread's buffer.
   Rounded RoundRows(const ConstRows& rows, const Parallel& parallel) const;
 
