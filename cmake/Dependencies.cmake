@@ -66,8 +66,6 @@ find_package(ICU REQUIRED COMPONENTS uc i18n)
 # LibTorch 1.13 (or any 2.x): the encoders. Included by one adapter only.
 if(DIPTYCH_TORCH)
   find_package(Torch REQUIRED)
-  # Of the compiler: at::parallel_for is a template, and a plain loop in sources without OpenMP.
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
   if(DIPTYCH_CUDA AND NOT TARGET torch_cuda)
     message(FATAL_ERROR "DIPTYCH_CUDA is on, but the LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Set Torch_DIR to the "
                         "share/cmake/Torch of one that has.")

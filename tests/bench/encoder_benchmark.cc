@@ -21,6 +21,7 @@
 #include "inference/kernels/packed_linear.h"
 #include "inference/kernels/product_speed.h"
 #include "inference/model/precision_choice.h"
+#include "inference/model/precision_sample.h"
 #include "inference/torch/tower_encoder.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/encoder_peers.h"
@@ -32,6 +33,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr char kUsage[] =
     "usage: bench-encoder --python PROGRAM --model DIR [--quick] [--rounds N]\n"
+    "                     [--threads N]\n"
     "  --python  of an environment with torch, transformers, onnx, onnxscript\n"
     "            and onnxruntime; without it nothing is compared with, and "
     "DIR\n"
@@ -39,7 +41,8 @@ constexpr char kUsage[] =
     "  --model   where the model with random weights lies, 1.5 GB; made there\n"
     "            when there is none\n"
     "  --quick   two rounds, batches of 1 and 32, 1 thread\n"
-    "  --rounds  7 unless told (1 to 100)\n";
+    "  --rounds  7 unless told (1 to 100)\n"
+    "  --threads unless told 1, and without --quick 2 after it (1 to 64)\n";
 
 constexpr int kEndId = 49407;
 constexpr int kImageSize = 224;
@@ -57,6 +60,8 @@ struct Settings {
   std::string model;
   bool quick = false;
   int rounds = 7;
+  // 0: what --quick says.
+  int threads = 0;
 };
 
 struct Case {
@@ -85,6 +90,10 @@ Settings ParseArguments(int count, char** arguments) {
       settings.python = value;
     } else if (word == "--model") {
       settings.model = value;
+    } else if (word == "--threads" &&
+               absl::SimpleAtoi(value, &settings.threads) &&
+               settings.threads >= 1 && settings.threads <= 64) {
+      continue;
     } else if (word != "--rounds" ||
                !absl::SimpleAtoi(value, &settings.rounds) ||
                settings.rounds < 1 || settings.rounds > 100) {
@@ -290,8 +299,9 @@ int Run(const Settings& settings) {
   if (!model.ok()) Fail(model.status().message());
   std::printf("instructions: %s\n", KernelLevelName(BestKernelLevel()));
   Json json = {{"instructions", KernelLevelName(BestKernelLevel())}};
-  const std::vector<int> thread_counts =
-      settings.quick ? std::vector<int>{1} : std::vector<int>{1, 2};
+  std::vector<int> thread_counts = {1};
+  if (!settings.quick) thread_counts.push_back(2);
+  if (settings.threads > 0) thread_counts = {settings.threads};
   const std::vector<int> counts =
       settings.quick ? std::vector<int>{1, 32} : std::vector<int>{1, 8, 32};
   for (const int threads : thread_counts) {

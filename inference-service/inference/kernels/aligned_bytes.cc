@@ -24,7 +24,11 @@ AlignedBytes::AlignedBytes(size_t size) : size_(size) {
   data_.reset(data);
 #if defined(MADV_HUGEPAGE)
   // Advice: without it everything works, slower.
-  if (unit == kHugePage) madvise(data, whole, MADV_HUGEPAGE);
+  if (unit == kHugePage) {
+    madvise(data, whole, MADV_HUGEPAGE);
+    // Memory that was used before has small pages, and would keep them.
+    madvise(data, whole, MADV_DONTNEED);
+  }
 #endif
   std::memset(data, 0, size);
 }

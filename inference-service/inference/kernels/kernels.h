@@ -39,6 +39,9 @@ struct PanelProduct {
   const void* panel = nullptr;
   int64_t group_bytes = 0;
   int64_t groups = 0;
+  // Of the same size, or null: fetched into a cache meanwhile, since weights
+  // come from memory, which no processor sees coming between two panels.
+  const void* next_panel = nullptr;
   // Columns that are written: up to ProductKernel::columns.
   int columns = 0;
   // One per column of the panel, or null.

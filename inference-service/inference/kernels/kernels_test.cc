@@ -125,6 +125,34 @@ TEST_P(KernelsTest, ProductOfARowIsTheSameInEveryBatchAndOnAnyThreads) {
   }
 }
 
+// Threads that no work is worth.
+class SleepyThreads final : public Parallel {
+ public:
+  int threads() const override { return 2; }
+  bool IsWorth(int64_t) const override { return false; }
+  void For(int64_t, absl::FunctionRef<void(int64_t)>) const override {
+    ADD_FAILURE() << "threads were woken";
+  }
+};
+
+TEST_P(KernelsTest, WorkThatIsNotWorthThreadsIsDoneWithoutThem) {
+  const Sizes sizes = {29, 70, 101};
+  const std::vector<float> weight = RandomValues(sizes.out * sizes.in, 1);
+  const std::vector<float> rows = RandomValues(sizes.rows * sizes.in, 3);
+  for (const Precision precision : {Precision::kFloat32, Precision::kInt8}) {
+    const PackedLinear linear(weight, {}, sizes.out, sizes.in, precision,
+                              GetParam());
+    const auto run = [&](const Parallel& parallel) {
+      std::vector<float> result(sizes.rows * sizes.out);
+      linear.Run({rows.data(), sizes.in, sizes.rows},
+                 {result.data(), sizes.out}, Activation::kNone, false,
+                 parallel);
+      return result;
+    };
+    EXPECT_EQ(run(SleepyThreads()), run(Serial()));
+  }
+}
+
 TEST_P(KernelsTest, ActivationsAreThoseOfTheFormulas) {
   const std::vector<float> identity = {1};
   std::vector<float> values;

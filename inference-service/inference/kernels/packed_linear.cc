@@ -11,6 +11,8 @@ constexpr int64_t kCacheLine = 64;
 // Rows that one task rounds.
 constexpr int64_t kRowsPerTask = 32;
 constexpr float kInt8Most = 127;
+// What rounding a value costs beside the operations of a product.
+constexpr int64_t kValueOperations = 64;
 
 // To the nearest, ties to even. Weights are finite.
 uint16_t RoundToBfloat16(float value) {
@@ -106,39 +108,60 @@ int64_t PackedLinear::bytes() const {
       sizeof(float) * (bias_.size() + scales_.size() + sums_.size()));
 }
 
-void PackedLinear::PackPanel(absl::Span<const float> weight, int64_t panel) {
+template <typename Value, typename Round>
+void PackedLinear::PackValues(absl::Span<const float> weight, int64_t panel,
+                              const Round& round) {
   const ProductKernel& product = kernel();
-  uint8_t* const target = weights_.data() + panel * panel_bytes_;
-  for (int64_t column = 0; column < product.columns; ++column) {
-    const int64_t output = panel * product.columns + column;
-    if (output >= out_) break;
-    const absl::Span<const float> values = weight.subspan(output * in_, in_);
-    float scale = 0;
-    for (const float value : values) scale = std::max(scale, std::abs(value));
-    scale /= kInt8Most;
-    int64_t sum = 0;
-    for (int64_t i = 0; i < in_; ++i) {
-      const int64_t place =
-          (i / product.group * product.columns + column) * product.group +
-          i % product.group;
-      if (precision_ == Precision::kInt8) {
-        const auto rounded = static_cast<int8_t>(
-            scale > 0 ? std::lround(std::clamp(values[i] / scale, -kInt8Most,
-                                               kInt8Most))
-                      : 0);
-        std::memcpy(target + place, &rounded, 1);
-        sum += rounded;
-      } else if (precision_ == Precision::kBfloat16) {
-        const uint16_t rounded = RoundToBfloat16(values[i]);
-        std::memcpy(target + 2 * place, &rounded, 2);
-      } else {
-        std::memcpy(target + 4 * place, &values[i], 4);
+  const int64_t first = panel * product.columns;
+  const int64_t columns = std::min<int64_t>(product.columns, out_ - first);
+  // In the order of the panel: a cache holds a line of each output's weights.
+  uint8_t* to = weights_.data() + panel * panel_bytes_;
+  for (int64_t begin = 0; begin < in_; begin += product.group) {
+    const int64_t end = std::min<int64_t>(begin + product.group, in_);
+    for (int64_t column = 0; column < columns; ++column) {
+      const float* const from = weight.data() + (first + column) * in_;
+      for (int64_t i = begin; i < end; ++i) {
+        const Value value = round(from[i], column);
+        std::memcpy(to + (column * product.group + i - begin) * sizeof(value),
+                    &value, sizeof(value));
       }
     }
-    if (precision_ == Precision::kInt8) {
-      scales_[output] = scale;
-      sums_[output] = scale * static_cast<float>(sum);
+    to += product.columns * product.group * sizeof(Value);
+  }
+}
+
+void PackedLinear::PackPanel(absl::Span<const float> weight, int64_t panel) {
+  if (precision_ == Precision::kBfloat16) {
+    return PackValues<uint16_t>(weight, panel, [](float value, int64_t) {
+      return RoundToBfloat16(value);
+    });
+  }
+  if (precision_ != Precision::kInt8) {
+    return PackValues<float>(weight, panel,
+                             [](float value, int64_t) { return value; });
+  }
+  const int64_t first = panel * kernel().columns;
+  const int64_t columns = std::min<int64_t>(kernel().columns, out_ - first);
+  std::vector<int64_t> sums(columns);
+  float* const scales = scales_.data() + first;
+  for (int64_t column = 0; column < columns; ++column) {
+    float most = 0;
+    for (const float value : weight.subspan((first + column) * in_, in_)) {
+      most = std::max(most, std::abs(value));
     }
+    scales[column] = most / kInt8Most;
+  }
+  PackValues<int8_t>(weight, panel, [&](float value, int64_t column) {
+    const float scale = scales[column];
+    const float steps =
+        scale > 0 ? std::clamp(value / scale, -kInt8Most, kInt8Most) : 0;
+    const auto rounded =
+        static_cast<int8_t>(steps + std::copysign(0.5f, steps));
+    sums[column] += rounded;
+    return rounded;
+  });
+  for (int64_t column = 0; column < columns; ++column) {
+    sums_[first + column] = scales[column] * static_cast<float>(sums[column]);
   }
 }
 
@@ -182,13 +205,18 @@ PackedLinear::Rounded PackedLinear::RoundRows(const ConstRows& rows,
 
 void PackedLinear::Run(const ConstRows& rows, const MutableRows& result,
                        Activation activation, bool accumulate,
-                       const Parallel& parallel) const {
+                       const Parallel& threads) const {
   if (rows.count == 0) return;
+  const Parallel& parallel = ThreadsFor(2 * rows.count * in_ * out_, threads);
   const ProductKernel& product = kernel();
-  const Rounded rounded = RoundRows(rows, parallel);
+  const Rounded rounded =
+      RoundRows(rows, ThreadsFor(kValueOperations * rows.count * in_, threads));
   const bool integers = precision_ == Precision::kInt8;
+  // Threads take panels in turn.
+  const int64_t ahead = parallel.threads();
   parallel.For(panels_, [&](int64_t panel) {
     const int64_t first = panel * product.columns;
+    const int64_t next = panel + ahead;
     product.run(
         {.rows = rounded.rows,
          .row_bytes = rounded.row_bytes,
@@ -196,6 +224,8 @@ void PackedLinear::Run(const ConstRows& rows, const MutableRows& result,
          .panel = weights_.data() + panel * panel_bytes_,
          .group_bytes = product.group * product.columns * BytesOf(precision_),
          .groups = groups_,
+         .next_panel =
+             next < panels_ ? weights_.data() + next * panel_bytes_ : nullptr,
          .columns =
              static_cast<int>(std::min<int64_t>(product.columns, out_ - first)),
          .bias = bias_.empty() ? nullptr : bias_.data() + first,

@@ -57,16 +57,21 @@ class PackedLinear {
   int64_t bytes() const;
 
   // `rows` has in() floats each, `result` gets out() floats each; it is added
-  // to when `accumulate`. They do not overlap.
+  // to when `accumulate`. They do not overlap. A small product is the calling
+  // thread's alone.
   void Run(const ConstRows& rows, const MutableRows& result,
            Activation activation, bool accumulate,
-           const Parallel& parallel) const;
+           const Parallel& threads) const;
 
  private:
   struct Rounded;
 
   const ProductKernel& kernel() const;
   void PackPanel(absl::Span<const float> weight, int64_t panel);
+  // `round` makes a Value of a weight and its column in the panel.
+  template <typename Value, typename Round>
+  void PackValues(absl::Span<const float> weight, int64_t panel,
+                  const Round& round);
   // The rows as the kernel reads them, in the calling thread's buffer.
   Rounded RoundRows(const ConstRows& rows, const Parallel& parallel) const;
 

@@ -8,13 +8,17 @@ namespace {
 
 // Rows of a part that a thread takes through all layers: their values stay in a
 // cache of 2 MiB, while the weights stream by.
-constexpr int64_t kPartRows = 200;
+constexpr int64_t kPartRows = 104;
 // Fewer rows per part would read the weights too often.
 constexpr int64_t kPartRowsLeast = 40;
 // Rows whose inner values (4 times as wide) are there at a time.
 constexpr int64_t kMlpRows = 104;
 // Rows that one task normalises.
 constexpr int64_t kRowsPerTask = 32;
+// What normalising a value, and a product of attention, cost beside the
+// operations of a large product.
+constexpr int64_t kNormOperations = 64;
+constexpr int64_t kAttentionOperations = 8;
 // Rows that lie a power of two apart would fight for the same lines of a cache.
 constexpr int64_t kStridePadding = 16;
 
@@ -49,7 +53,9 @@ void NormalizeRows(const Kernels& kernels, const NormWeights& norm,
                    const ConstRows& from, const MutableRows& to,
                    const Parallel& parallel) {
   const auto width = static_cast<int64_t>(norm.weight.size());
-  parallel.For(DivideUp(from.count, kRowsPerTask), [&](int64_t task) {
+  const Parallel& threads =
+      ThreadsFor(kNormOperations * from.count * width, parallel);
+  threads.For(DivideUp(from.count, kRowsPerTask), [&](int64_t task) {
     const int64_t end = std::min(from.count, (task + 1) * kRowsPerTask);
     for (int64_t row = task * kRowsPerTask; row < end; ++row) {
       kernels.normalize_row(from.data + row * from.stride, norm.weight.data(),
@@ -66,12 +72,16 @@ void AttendSequences(const Kernels& kernels, const ConstRows& queries,
                      const MutableRows& result, const Parallel& parallel) {
   std::vector<int64_t> begins;
   int64_t begin = 0;
+  int64_t scores = 0;
   for (const int64_t length : lengths) {
     begins.push_back(begin);
     begin += length;
+    scores += heads * length * (single_query ? 1 : length);
   }
   const auto count = static_cast<int64_t>(lengths.size());
-  parallel.For(count * heads, [&](int64_t task) {
+  const Parallel& threads =
+      ThreadsFor(kAttentionOperations * scores * head_size, parallel);
+  threads.For(count * heads, [&](int64_t task) {
     static thread_local std::vector<float> scratch;
     const int64_t sequence = task / heads;
     const int64_t first = task % heads * head_size;

@@ -46,11 +46,12 @@ inline double PlainActivation(double x, Activation activation) {
   return x;
 }
 
-// So many threads, each of which takes the next task.
+// So many threads, each of which takes the next task, for whatever little work.
 class TestThreads final : public Parallel {
  public:
   explicit TestThreads(int threads) : threads_(threads) {}
   int threads() const override { return threads_; }
+  bool IsWorth(int64_t) const override { return true; }
   void For(int64_t count,
            absl::FunctionRef<void(int64_t)> task) const override {
     std::atomic<int64_t> next = 0;

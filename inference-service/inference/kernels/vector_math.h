@@ -33,18 +33,64 @@ static inline Floats Broadcast(float value) { return value - Floats{}; }
 static inline Floats Max(Floats a, Floats b) { return a > b ? a : b; }
 static inline Floats Min(Floats a, Floats b) { return a < b ? a : b; }
 
-static inline float Sum(Floats value) {
-  float sum = 0;
-  for (int i = 0; i < kLanes; ++i) sum += value[i];
-  return sum;
+template <int... kLane>
+struct LaneList {};
+template <int kCount, int... kLane>
+struct LanesUpTo : LanesUpTo<kCount - 1, kCount - 1, kLane...> {};
+template <int... kLane>
+struct LanesUpTo<0, kLane...> {
+  using List = LaneList<kLane...>;
+};
+// 0, 1, ..., kLanes - 1.
+using AllLanes = LanesUpTo<kLanes>::List;
+
+// The first `count` lanes of `value`, and `other` behind them.
+template <int... kLane>
+static inline Floats FirstLanes(Floats value, int64_t count, Floats other,
+                                LaneList<kLane...>) {
+  return Ints{kLane...} < static_cast<int32_t>(count) ? value : other;
 }
 
+// Lane i of the result is lane i + kBy, counted around.
+template <int kBy, int... kLane>
+static inline Floats Rotate(Floats value, LaneList<kLane...>) {
+  return __builtin_shufflevector(value, value, ((kLane + kBy) % kLanes)...);
+}
+
+// a[kFrom], b[kFrom], a[kFrom + 1], b[kFrom + 1], ...
+template <int kFrom, int... kLane>
+static inline Floats Interleave(Floats a, Floats b, LaneList<kLane...>) {
+  return __builtin_shufflevector(a, b,
+                                 (kFrom + kLane / 2 + kLane % 2 * kLanes)...);
+}
+
+template <int kHalf = kLanes / 2>
+static inline float Sum(Floats value) {
+  value += Rotate<kHalf>(value, AllLanes());
+  if constexpr (kHalf > 1) return Sum<kHalf / 2>(value);
+  return value[0];
+}
+
+template <int kHalf = kLanes / 2>
 static inline float Largest(Floats value) {
-  float largest = value[0];
-  for (int i = 1; i < kLanes; ++i) {
-    largest = value[i] > largest ? value[i] : largest;
+  value = Max(value, Rotate<kHalf>(value, AllLanes()));
+  if constexpr (kHalf > 1) return Largest<kHalf / 2>(value);
+  return value[0];
+}
+
+// kLanes rows of kLanes become columns: the first row is interleaved with the
+// one in the middle and so on, as often as lanes can be halved.
+static inline void Transpose(Floats* rows) {
+  for (int width = 1; width < kLanes; width *= 2) {
+    Floats next[kLanes];
+    for (int i = 0; i < kLanes / 2; ++i) {
+      const Floats a = rows[i];
+      const Floats b = rows[i + kLanes / 2];
+      next[2 * i] = Interleave<0>(a, b, AllLanes());
+      next[2 * i + 1] = Interleave<kLanes / 2>(a, b, AllLanes());
+    }
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
   }
-  return largest;
 }
 
 // Within 2 units in the last place on [-87, 88], and clamped beyond: 2^n times

@@ -3,10 +3,9 @@
 // Operation: a lower precision is faster, and how much it changes depends on
 // the weights. So the model that was loaded embeds a small sample in float32
 // and in the lower precision, and the cosines between the two say whether it
-// will do. The sample is made here: texts of different lengths and languages,
-// pictures of shapes, gradients, stripes and noise.
-// Concurrency: free functions. Limits: the sample is kSampleImages pictures and
-// some ten texts, so a start takes as long as embedding these twice or thrice.
+// will do.
+// Concurrency: free functions. Limits: a start takes as long as loading and
+// embedding the sample (precision_sample.h) twice or thrice.
 #pragma once
 
 #include <functional>
@@ -19,16 +18,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "inference/model/encoder.h"
-#include "inference/text/tokenizer.h"
-#include "inference/types/image.h"
+#include "inference/model/precision_sample.h"
 #include "inference/types/precision.h"
-#include "inference/types/token_ids.h"
 
 namespace diptych::inference {
 
 // The least cosine to float32 with which a lower precision is chosen.
 constexpr double kPrecisionCosineMin = 0.999;
-constexpr int kSampleImages = 6;
 
 // None is "auto".
 using PrecisionRequest = std::optional<Precision>;
@@ -36,14 +32,6 @@ using PrecisionRequest = std::optional<Precision>;
 // "auto", "fp32", "bf16" or "int8"; INVALID_ARGUMENT otherwise. Whether the
 // processor can is found out when a model is loaded.
 absl::StatusOr<PrecisionRequest> ParsePrecision(absl::string_view text);
-
-struct PrecisionSample {
-  std::vector<TokenIds> texts;
-  std::vector<Image> images;
-};
-
-// Without `tokenizer` no texts, with an `image_size` of 0 no images.
-PrecisionSample MakePrecisionSample(const Tokenizer* tokenizer, int image_size);
 
 // Products of a precision on this processor.
 struct PrecisionSpeed {
@@ -73,7 +61,7 @@ struct PrecisionChoice {
 // FAILED_PRECONDITION the processor cannot what is asked for
 // and the errors of `make` and of encoding.
 absl::StatusOr<PrecisionChoice> ChoosePrecision(
-    PrecisionRequest request, std::vector<PrecisionSpeed> speeds,
+    PrecisionRequest request, absl::Span<const PrecisionSpeed> speeds,
     const PrecisionSample& sample, const MakeEncoder& make);
 
 }  // namespace diptych::inference

@@ -15,6 +15,7 @@
 #include "inference/kernels/product_speed.h"
 #include "inference/model/model_description.h"
 #include "inference/model/model_fingerprint.h"
+#include "inference/model/precision_sample.h"
 #include "inference/text/tokenizer_loader.h"
 #include "inference/torch/tower_encoder.h"
 

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status/status_macros.h"
+#include "inference/kernels/thread_team.h"
 #include "inference/model/tensor_source.h"
 #include "inference/torch/towers.h"
 
@@ -80,8 +81,10 @@ void Scatter(const at::Tensor& tensor, absl::Span<const size_t> order,
 class TowerEncoder final : public Encoder {
  public:
   TowerEncoder(ModelInfo model_info, int vocabulary_size,
+               std::unique_ptr<const ThreadTeam> threads,
                std::optional<TextTower> text, std::optional<ImageTower> image)
       : Encoder(std::move(model_info), vocabulary_size),
+        threads_(std::move(threads)),
         text_(std::move(text)),
         image_(std::move(image)) {}
 
@@ -125,6 +128,8 @@ class TowerEncoder final : public Encoder {
     });
   }
 
+  // The towers'.
+  const std::unique_ptr<const ThreadTeam> threads_;
   const std::optional<TextTower> text_;
   const std::optional<ImageTower> image_;
 };
@@ -180,11 +185,16 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadTowerEncoder(
     ModelInfo info) {
   using Result = absl::StatusOr<std::unique_ptr<const Encoder>>;
   return CatchTorch([&]() -> Result {
-    DIPTYCH_ASSIGN_OR_RETURN(const Placement placement,
-                             ChoosePlacement(options));
+    DIPTYCH_ASSIGN_OR_RETURN(Placement placement, ChoosePlacement(options));
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    at::set_num_threads(options.threads > 0 ? options.threads
-                                            : std::max(1, cores));
+    const int count =
+        options.threads > 0 ? options.threads : std::max(1, cores);
+    std::unique_ptr<const ThreadTeam> threads;
+    if (placement.kernels.has_value()) {
+      threads = std::make_unique<const ThreadTeam>(count);
+      placement.threads = threads.get();
+    }
+    at::set_num_threads(placement.kernels.has_value() ? 1 : count);
     std::optional<TextTower> text;
     std::optional<ImageTower> image;
     int vocabulary_size = 0;
@@ -204,7 +214,8 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadTowerEncoder(
     info.device = placement.device.str();
     info.dtype = PrecisionName(placement.precision);
     return std::make_unique<TowerEncoder>(std::move(info), vocabulary_size,
-                                          std::move(text), std::move(image));
+                                          std::move(threads), std::move(text),
+                                          std::move(image));
   });
 }
 

@@ -26,7 +26,9 @@ constexpr int kTokensPerRun = 4096;
 
 struct TowerEncoderOptions {
   DeviceRequest device;
-  // Threads of one computation on the CPU; 0 is one per core. This setting of
+  // Threads of one computation on the CPU; 0 is one per core. With kernels, the
+  // few of LibTorch's operators that are left run on the calling thread, so
+  // that its threads and the kernels' do not compete for cores. That setting of
   // LibTorch is the process's: the last model loaded decides.
   int threads = 0;
   // None: float16 on a CUDA device, float32 on the CPU.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "common/status/status_macros.h"
-#include "inference/torch/torch_parallel.h"
 
 namespace diptych::inference {
 namespace {
@@ -305,7 +304,7 @@ at::Tensor ImageTower::EmbedPatchesPacked(
   at::Tensor rows =
       at::empty({count, side_ * side_, product.out()}, at::kFloat);
   EmbedImagePatches({size_, patch_, side_}, pixels_, product, images,
-                    TorchParallel(),
+                    *placement_.threads,
                     absl::MakeSpan(rows.data_ptr<float>(), rows.numel()));
   return rows;
 }

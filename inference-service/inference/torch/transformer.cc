@@ -1,11 +1,11 @@
 #include "inference/torch/transformer.h"
 
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
-#include "inference/torch/torch_parallel.h"
 
 namespace diptych::inference {
 namespace {
@@ -80,13 +80,16 @@ absl::StatusOr<at::Tensor> LoadTensor(const TensorSource& source,
                                       const Placement& placement) {
   DIPTYCH_ASSIGN_OR_RETURN(std::vector<float> values,
                            source.ReadFloats(name, shape));
-  return at::from_blob(values.data(), shape, at::kFloat)
-      .to(placement.device, placement.type(), /*non_blocking=*/false,
-          /*copy=*/true);
+  // The tensor keeps the values, rather than a copy of them.
+  const auto owner = std::make_shared<std::vector<float>>(std::move(values));
+  return at::from_blob(
+             owner->data(), shape, [owner](void*) {}, at::kFloat)
+      .to(placement.device, placement.type());
 }
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias,
-               const Placement& placement) {
+               const Placement& placement)
+    : threads_(placement.threads) {
   if (!placement.kernels.has_value()) {
     weight_ = weight;
     bias_ = bias;
@@ -102,7 +105,7 @@ at::Tensor Linear::operator()(const at::Tensor& rows) const {
   at::Tensor out = at::empty({in.size(0), packed_->out()}, in.options());
   packed_->Run({in.data_ptr<float>(), packed_->in(), in.size(0)},
                {out.data_ptr<float>(), packed_->out()}, Activation::kNone,
-               /*accumulate=*/false, TorchParallel());
+               /*accumulate=*/false, *threads_);
   return out;
 }
 
@@ -244,6 +247,7 @@ absl::StatusOr<Transformer> Transformer::Load(const TensorSource& source,
   transformer.config_ = config;
   transformer.causal_ = causal;
   transformer.output_ = output;
+  transformer.threads_ = placement.threads;
   std::vector<PackedLayer> packed;
   for (int i = 0; i < config.layers; ++i) {
     const bool reduced = i + 1 == config.layers && output != OutputRows::kAll;
@@ -298,7 +302,7 @@ at::Tensor Transformer::RunPacked(
                               : static_cast<int64_t>(lengths.size());
   at::Tensor result = at::empty({results, values.size(1)}, values.options());
   packed_->Run(absl::MakeSpan(values.data_ptr<float>(), values.numel()),
-               lengths, TorchParallel(),
+               lengths, *threads_,
                absl::MakeSpan(result.data_ptr<float>(), result.numel()));
   return result;
 }

@@ -34,6 +34,8 @@ struct Placement {
   // The level of this project's kernels; none for LibTorch's operators, which
   // every device but the CPU takes.
   std::optional<KernelLevel> kernels = {};
+  // Of the kernels; outlives what is loaded.
+  const Parallel* threads = nullptr;
 
   // Of tensors: that of the precision with LibTorch's operators. Kernels round
   // for themselves, and everything else is float32 with them.
@@ -69,6 +71,7 @@ class Linear {
   at::Tensor weight_;
   at::Tensor bias_;
   std::optional<PackedLinear> packed_;
+  const Parallel* threads_ = nullptr;
 };
 
 struct LayerNorm {
@@ -174,6 +177,7 @@ class Transformer {
   // One of them: with LibTorch's operators, or with kernels.
   std::vector<Layer> layers_;
   std::optional<PackedTransformer> packed_;
+  const Parallel* threads_ = nullptr;
 };
 
 }  // namespace diptych::inference
