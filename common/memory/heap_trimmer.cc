@@ -35,7 +35,7 @@ HeapTrimmer::HeapTrimmer(MetricsRegistry& metrics, Heap heap)
 
 void HeapTrimmer::TrimIfGrown() {
   const size_t resident = heap_.resident_bytes();
-  const size_t growth = std::max(kGrowthBytesMin, resident_before_ / 8);
+  const size_t growth = std::max(kGrowthBytesMin, resident_before_ / 16);
   if (resident < resident_before_ + growth) {
     resident_before_ = std::min(resident_before_, resident);
     return;

@@ -21,7 +21,7 @@ namespace diptych {
 
 class HeapTrimmer {
  public:
-  static constexpr size_t kGrowthBytesMin = size_t{32} << 20;
+  static constexpr size_t kGrowthBytesMin = size_t{8} << 20;
 
   // What it looks at and does; tests give others.
   struct Heap {
@@ -33,8 +33,9 @@ class HeapTrimmer {
 
   explicit HeapTrimmer(MetricsRegistry& metrics, Heap heap = Heap::System());
 
-  // Trims the heap if resident memory is kGrowthBytesMin, and an eighth, above
-  // the least of what it was after the last trimming and in the calls since.
+  // Trims the heap if resident memory is kGrowthBytesMin, and a sixteenth,
+  // above the least of what it was after the last trimming and in the calls
+  // since.
   void TrimIfGrown();
 
  private:

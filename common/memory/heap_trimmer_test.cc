@@ -33,21 +33,21 @@ TEST_F(HeapTrimmerTest, TrimsWhatHasGrownSinceTheLastTime) {
   EXPECT_THAT(
       metrics_.TextExposition(),
       ::testing::HasSubstr("\ndiptych_memory_trimmed_bytes_total 62914560\n"));
-  resident_ = 71 * kMebibyte;
+  resident_ = 47 * kMebibyte;
   trimmer_.TrimIfGrown();
   EXPECT_EQ(trimmed_, 1);
-  resident_ = 72 * kMebibyte;
+  resident_ = 48 * kMebibyte;
   trimmer_.TrimIfGrown();
   EXPECT_EQ(trimmed_, 2);
 }
 
-TEST_F(HeapTrimmerTest, AnEighthOfALargeHeapIsLeft) {
+TEST_F(HeapTrimmerTest, ASixteenthOfALargeHeapIsLeft) {
   resident_ = in_use_ = 8000 * kMebibyte;
   trimmer_.TrimIfGrown();
-  resident_ = 8999 * kMebibyte;
+  resident_ = 8499 * kMebibyte;
   trimmer_.TrimIfGrown();
   EXPECT_EQ(trimmed_, 1);
-  resident_ = 9000 * kMebibyte;
+  resident_ = 8500 * kMebibyte;
   trimmer_.TrimIfGrown();
   EXPECT_EQ(trimmed_, 2);
 }
