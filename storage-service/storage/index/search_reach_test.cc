@@ -12,27 +12,12 @@
 #include "storage/index/clustered_vectors.h"
 #include "storage/index/flat_index.h"
 #include "storage/index/segmented_index.h"
+#include "storage/index/segmented_index_testing.h"
 
 namespace diptych::storage {
 namespace {
 
 using ::testing::SizeIs;
-
-std::unique_ptr<SegmentedIndex> Create(const SegmentedIndexOptions& options,
-                                       Executor* executor) {
-  auto index = SegmentedIndex::Create(options, executor);
-  EXPECT_THAT(index, IsOk());
-  return *std::move(index);
-}
-
-size_t CommonSlots(const std::vector<Neighbor>& a,
-                   const std::vector<Neighbor>& b) {
-  size_t common = 0;
-  for (const Neighbor& x : a) {
-    for (const Neighbor& y : b) common += x.slot == y.slot;
-  }
-  return common;
-}
 
 TEST(SearchReachTest, TheLimitIsTheLastOfTheNearestOfAllSegments) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -75,9 +60,9 @@ TEST(SearchReachTest, WhatOneSegmentHasSparesTheOthersWork) {
     options.index.hnsw.ef_search = 40;
     ManualExecutor executor;
     // All in three segments; and each third in an index of its own.
-    auto together = Create(options, &executor);
+    auto together = CreateSegmentedIndex(options, &executor);
     std::unique_ptr<SegmentedIndex> apart[3];
-    for (auto& third : apart) third = Create(options, &executor);
+    for (auto& third : apart) third = CreateSegmentedIndex(options, &executor);
     for (Slot i = 0; i < kCount; ++i) {
       const Slot slot = order[i];
       ASSERT_THAT(together->Add(slot, data.rows[slot]), IsOk());

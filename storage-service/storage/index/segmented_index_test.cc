@@ -7,6 +7,7 @@
 #include "common/testing/status_matchers.h"
 #include "storage/index/clustered_vectors.h"
 #include "storage/index/flat_index.h"
+#include "storage/index/segmented_index_testing.h"
 
 namespace diptych::storage {
 namespace {
@@ -28,29 +29,14 @@ SegmentedIndexOptions Options(uint32_t dimension, size_t flat_rows) {
   return options;
 }
 
-std::unique_ptr<SegmentedIndex> Create(const SegmentedIndexOptions& options,
-                                       Executor* executor) {
-  auto index = SegmentedIndex::Create(options, executor);
-  EXPECT_THAT(index, IsOk());
-  return *std::move(index);
-}
-
-size_t CommonSlots(const std::vector<Neighbor>& a,
-                   const std::vector<Neighbor>& b) {
-  size_t common = 0;
-  for (const Neighbor& x : a) {
-    for (const Neighbor& y : b) common += x.slot == y.slot;
-  }
-  return common;
-}
-
 // One index over clustered vectors and its oracle, for all quality tests.
 class SegmentedIndexQualityTest : public ::testing::Test {
  protected:
   static constexpr uint32_t kDimension = 64;
 
   static void SetUpTestSuite() {
-    index_ = Create(Options(kDimension, 20'000), nullptr).release();
+    index_ =
+        CreateSegmentedIndex(Options(kDimension, 20'000), nullptr).release();
     VectorIndexOptions flat;
     flat.dimension = kDimension;
     oracle_ = FlatIndex::Create(flat)->release();
@@ -193,7 +179,7 @@ TEST(SegmentedIndexTest, RecallAfterManyReplacementsIsThatOfAFreshIndex) {
     SegmentedIndexOptions options = Options(kDimension, 250);
     options.index.precision = VectorPrecision::kInt8;
     options.index.hnsw.ef_construction = 40;
-    auto index = Create(options, &executor);
+    auto index = CreateSegmentedIndex(options, &executor);
     std::mt19937 random(5);
     for (Slot slot = 0; slot < kCount; ++slot) {
       ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
@@ -227,7 +213,7 @@ TEST(SegmentedIndexTest, RecallAfterManyReplacementsIsThatOfAFreshIndex) {
 }
 
 TEST(SegmentedIndexTest, FreshVectorsAreFoundExactlyAndAtOnce) {
-  auto index = Create(Options(2, 1000), nullptr);
+  auto index = CreateSegmentedIndex(Options(2, 1000), nullptr);
   for (Slot slot = 0; slot < 500; ++slot) {
     const std::vector<float> vector = {1.0f, static_cast<float>(slot)};
     ASSERT_THAT(index->Add(slot, vector), IsOk());
@@ -238,7 +224,7 @@ TEST(SegmentedIndexTest, FreshVectorsAreFoundExactlyAndAtOnce) {
 
 TEST(SegmentedIndexTest, SealedSegmentsBecomeGraphsAndMerge) {
   ManualExecutor executor;
-  auto index = Create(Options(4, 50), &executor);
+  auto index = CreateSegmentedIndex(Options(4, 50), &executor);
   const ClusteredVectors data = MakeClusteredVectors(420, 4, 1, 5);
   for (Slot slot = 0; slot < 49; ++slot) {
     ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
@@ -264,7 +250,7 @@ TEST(SegmentedIndexTest, SealedSegmentsBecomeGraphsAndMerge) {
 
 TEST(SegmentedIndexTest, DecayedSegmentsAreRewrittenWithoutTheDead) {
   ManualExecutor executor;
-  auto index = Create(Options(4, 100), &executor);
+  auto index = CreateSegmentedIndex(Options(4, 100), &executor);
   const ClusteredVectors data = MakeClusteredVectors(100, 4, 1, 5);
   for (Slot slot = 0; slot < 100; ++slot) {
     ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
@@ -289,7 +275,7 @@ TEST(SegmentedIndexTest, DecayedSegmentsAreRewrittenWithoutTheDead) {
 TEST(SegmentedIndexTest, CompactLeavesGraphsOnlyWithinTheSizeLimit) {
   SegmentedIndexOptions options = Options(4, 50);
   options.segment_rows_max = 150;
-  auto index = Create(options, nullptr);
+  auto index = CreateSegmentedIndex(options, nullptr);
   const ClusteredVectors data = MakeClusteredVectors(430, 4, 1, 5);
   for (Slot slot = 0; slot < 430; ++slot) {
     ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
@@ -314,7 +300,7 @@ TEST(SegmentedIndexTest, CompactLeavesGraphsOnlyWithinTheSizeLimit) {
 
 TEST(SegmentedIndexTest, GoesBeforeItsTaskHasRun) {
   ManualExecutor executor;
-  auto index = Create(Options(2, 2), &executor);
+  auto index = CreateSegmentedIndex(Options(2, 2), &executor);
   ASSERT_THAT(index->Add(0, {1, 0}), IsOk());
   ASSERT_THAT(index->Add(1, {0, 1}), IsOk());
   index.reset();
@@ -327,7 +313,7 @@ TEST(SegmentedIndexTest, EqualHistoriesMakeEqualAnswers) {
   for (int run = 0; run < 2; ++run) {
     SegmentedIndexOptions options = Options(16, 500);
     options.costs.scan_row = 1000;
-    auto index = Create(options, nullptr);
+    auto index = CreateSegmentedIndex(options, nullptr);
     for (Slot slot = 0; slot < 2000; ++slot) {
       ASSERT_THAT(index->Add(slot, data.rows[slot]), IsOk());
     }
@@ -362,7 +348,7 @@ TEST(SegmentedIndexTest, AgreesWithTheOracleUnderChurn) {
     SegmentedIndexOptions options = Options(8, 40);
     options.index.metric = Metric::kSquaredL2;
     options.index.hnsw.ef_construction = 40;
-    auto index = Create(options, &executor);
+    auto index = CreateSegmentedIndex(options, &executor);
     DIPTYCH_ASSERT_OK_AND_ASSIGN(auto oracle, FlatIndex::Create(options.index));
     const ClusteredVectors data = MakeClusteredVectors(500, 8, seed, 5);
     for (int step = 0; step < 3000; ++step) {
