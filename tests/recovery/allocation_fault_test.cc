@@ -65,11 +65,7 @@ class AllocationFaultTest : public ::testing::Test {
       EXPECT_GT(faults->failed(), 0);
     }
     faults.reset();
-    EXPECT_THAT(probe.WriteOneMore(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.Reopen(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.CloseAndCheckFiles(), IsOk());
+    EXPECT_THAT(probe.CheckAndClose(), IsOk());
     return calls;
   }
 
@@ -210,11 +206,7 @@ TEST_F(AllocationFaultTest, WithoutMemoryForLmdbCallsSayResourceExhausted) {
     }
     faults.reset();
     EXPECT_THAT(probe.Settle(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.WriteOneMore(), IsOk());
-    EXPECT_THAT(probe.Reopen(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.CloseAndCheckFiles(), IsOk());
+    EXPECT_THAT(probe.CheckAndClose(), IsOk());
     return calls;
   };
   const int64_t calls = run(0);

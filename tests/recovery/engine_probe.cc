@@ -418,6 +418,15 @@ absl::Status EngineProbe::Reopen() {
              : Differs("collections after opening again");
 }
 
+absl::Status EngineProbe::CheckAndClose() {
+  DIPTYCH_RETURN_IF_ERROR(Check());
+  DIPTYCH_RETURN_IF_ERROR(WriteOneMore());
+  DIPTYCH_RETURN_IF_ERROR(Check());
+  DIPTYCH_RETURN_IF_ERROR(Reopen());
+  DIPTYCH_RETURN_IF_ERROR(Check());
+  return CloseAndCheckFiles();
+}
+
 absl::Status EngineProbe::CloseAndCheckFiles() {
   engine_.reset();
   DIPTYCH_ASSIGN_OR_RETURN(const DirectoryCheck check,

@@ -56,6 +56,9 @@ class EngineProbe {
   absl::Status Reopen();
   // Closes it and reads the files. DATA_LOSS: what CheckDataDirectory found.
   absl::Status CloseAndCheckFiles();
+  // Without faults, at the end: Check() as it is, after one more write and
+  // after it was opened again; then CloseAndCheckFiles().
+  absl::Status CheckAndClose();
 
   LocalEngine& engine() { return *engine_; }
   WriteLedger& ledger() { return ledger_; }

@@ -134,12 +134,7 @@ class EngineFaultTest : public ::testing::Test {
     const int64_t calls = faults->calls();
     faults.reset();
     EXPECT_THAT(probe.Settle(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.WriteOneMore(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.Reopen(), IsOk());
-    EXPECT_THAT(probe.Check(), IsOk());
-    EXPECT_THAT(probe.CloseAndCheckFiles(), IsOk());
+    EXPECT_THAT(probe.CheckAndClose(), IsOk());
     return calls;
   }
 };

@@ -88,10 +88,10 @@ struct LocalCollection::SearchPlan {
   std::shared_ptr<const Collection> collection;
   uint8_t space = 0;
   std::vector<float> query;
-
-  const CollectionSpec& spec() const { return collection->spec; }
   // Left out of the hits.
   std::set<std::string> excluded_ids;
+
+  const CollectionSpec& spec() const { return collection->spec; }
 };
 
 absl::StatusOr<LocalCollection::SearchPlan> LocalCollection::PlanSearch(
